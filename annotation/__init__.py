@@ -1,0 +1,1 @@
+"""The pair-labelling tool: propose, label, review and export DA-2K-style point pairs."""

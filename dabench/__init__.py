@@ -1,0 +1,22 @@
+"""dabench: evaluation and benchmarking of monocular depth estimation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Output", "Prediction", "__version__", "evaluate"]
+
+if TYPE_CHECKING:
+    from dabench.evaluate import evaluate
+    from dabench.types import Output, Prediction
+
+_LAZY = {"evaluate": "dabench.evaluate", "Output": "dabench.types", "Prediction": "dabench.types"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'dabench' has no attribute '{name}'")

@@ -1,0 +1,146 @@
+"""One registry class for models, datasets and any other named thing.
+
+Values may be objects or ``"module:attr"`` strings that are imported on first use, so that listing names costs nothing.
+Idea: lm-evaluation-harness ``lm_eval/api/registry.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from dabench.errors import ModelError, UnknownNameError, UsageError
+from dabench.types import ModelEntry
+
+T = TypeVar("T")
+
+
+def import_attribute(path: str) -> Any:
+    """Import ``"package.module:attr"`` and return the attribute.
+
+    Raises:
+        UsageError: the path is malformed, or the module or attribute does not exist.
+    """
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        raise UsageError(f"'{path}' is not of the form 'module:attr'")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"cannot import '{module_name}' for '{path}': no module named '{error.name}'",
+            hint=f"install the package that provides '{error.name}'",
+        ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        raise UsageError(f"module '{module_name}' has no attribute '{attribute}'") from error
+
+
+class Registry(Generic[T]):
+    """Names to values, with lazy import, a type check on resolve, and near-name errors.
+
+    Args:
+        kind: the word used in errors ("model", "dataset").
+        expected: a type (or a predicate) that every resolved value must satisfy.
+    """
+
+    def __init__(self, kind: str, expected: type[T] | Callable[[Any], bool]) -> None:
+        self.kind = kind
+        self._expected = expected
+        self._items: dict[str, T | str] = {}
+        self._lock = threading.RLock()
+
+    def register(self, name: str, value: T | str) -> None:
+        """Add ``name``. A second, different value under the same name is an error, never a silent replacement."""
+        with self._lock:
+            if name in self._items and self._items[name] != value:
+                raise UsageError(f"{self.kind} '{name}' is registered twice")
+            if not isinstance(value, str):
+                self._check(name, value)
+            self._items[name] = value
+
+    def get(self, name: str) -> T:
+        """Resolve ``name``, importing it if it is still a string.
+
+        Raises:
+            UnknownNameError: nothing of that name; the message lists the nearest.
+            UsageError: the import failed, or the value is of the wrong type.
+        """
+        with self._lock:
+            if name not in self._items:
+                raise UnknownNameError(self.kind, name, self._items)
+            value = self._items[name]
+            if isinstance(value, str):
+                value = import_attribute(value)
+                self._check(name, value)
+                self._items[name] = value
+            return value  # type: ignore[return-value]
+
+    def _check(self, name: str, value: Any) -> None:
+        if isinstance(self._expected, type):
+            good = isinstance(value, self._expected) or (
+                isinstance(value, type) and issubclass(value, self._expected)
+            )
+        else:
+            good = self._expected(value)
+        if not good:
+            raise UsageError(f"{self.kind} '{name}' resolved to {value!r}, which is not a {self.kind}")
+
+    def names(self) -> list[str]:
+        return sorted(self._items)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+@cache
+def models() -> Registry[ModelEntry]:
+    """All catalogued models, collected from the ``dabench.models`` entry points.
+
+    An entry point names a callable that returns :class:`~dabench.types.ModelEntry` rows. A provider that fails to import
+    is reported when a model is asked for that nobody else has; it never hides the models of the others.
+    """
+    registry: Registry[ModelEntry] = Registry("model", ModelEntry)
+    for point in sorted(entry_points(group="dabench.models"), key=lambda p: p.name):
+        try:
+            rows = list(point.load()())
+        except Exception as error:  # a broken plugin must not take the catalogue down
+            broken_providers()[point.name] = f"{type(error).__name__}: {error}"
+            continue
+        for row in rows:
+            registry.register(row.name, row)
+    return registry
+
+
+@cache
+def broken_providers() -> dict[str, str]:
+    """Entry points of ``dabench.models`` that could not be loaded, with the reason."""
+    return {}
+
+
+def load_model(name: str, **options: Any) -> Any:
+    """Build the model ``name`` through its catalogue row.
+
+    Raises:
+        UnknownNameError: no such model.
+        ModelError: the model is published-only.
+    """
+    registry = models()
+    if name not in registry and broken_providers():
+        reasons = "; ".join(f"{provider}: {reason}" for provider, reason in broken_providers().items())
+        raise UnknownNameError("model", name, registry, hint=f"these model providers failed to load: {reasons}")
+    entry = registry.get(name)
+    if entry.status == "published-only":
+        raise ModelError(f"model '{name}' has published numbers only", hint=entry.reason)
+    return import_attribute(entry.factory)(entry, **options)
