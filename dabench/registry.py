@@ -83,9 +83,7 @@ class Registry(Generic[T]):
 
     def _check(self, name: str, value: Any) -> None:
         if isinstance(self._expected, type):
-            good = isinstance(value, self._expected) or (
-                isinstance(value, type) and issubclass(value, self._expected)
-            )
+            good = isinstance(value, self._expected) or (isinstance(value, type) and issubclass(value, self._expected))
         else:
             good = self._expected(value)
         if not good:

@@ -1,0 +1,81 @@
+"""Readers: files on disk, in their official layout, as samples. A reader says nothing about scoring."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dabench.errors import DatasetError, UsageError
+
+if TYPE_CHECKING:
+    from dabench.datasets.base import Dataset
+    from dabench.registry import Registry
+
+_READERS = {
+    "da-2k": "dabench.datasets.da2k:Da2k",
+    "mini": "dabench.datasets.mini:Mini",
+    "pairs": "dabench.datasets.pairs:Pairs",
+}
+
+
+@cache
+def registry() -> Registry[type[Dataset]]:
+    """All readers by dataset name."""
+    from dabench.datasets.base import Dataset
+    from dabench.registry import Registry
+
+    readers: Registry[type[Dataset]] = Registry("dataset", lambda v: isinstance(v, type) and issubclass(v, Dataset))
+    for name, path in _READERS.items():
+        readers.register(name, path)
+    return readers
+
+
+def resolve_root(name: str, data_root: Path | None) -> Path | None:
+    """Where dataset ``name`` lies: its folder under ``data_root``, the set itself, or ``None`` for a bundled one.
+
+    Raises:
+        UsageError: the dataset needs a root and none was given.
+    """
+    reader = registry().get(name)
+    if data_root is None:
+        if reader.info.bundled:
+            return None
+        raise UsageError(
+            f"dataset '{name}' needs its files on disk and no data root was given",
+            hint=f"pass --data-root DIR or set DABENCH_DATA; {reader.info.how_to_get}",
+        )
+    if reader.info.root_is_set:
+        return data_root
+    if reader.info.bundled:
+        own = data_root / name
+        return own if own.is_dir() else None
+    return data_root / name
+
+
+def open_dataset(
+    name: str, data_root: Path | None = None, *, task: str | None = None, only: frozenset[str] | None = None
+) -> Dataset:
+    """Open a dataset for reading.
+
+    Args:
+        name: registered name.
+        data_root: folder that holds one folder a dataset (the set itself, for ``pairs`` and ``folder``).
+        task: ``pairs`` or ``depth``, for datasets that have both.
+        only: read and validate just these sample ids; the others need not be on disk.
+
+    Raises:
+        UnknownNameError: no such dataset.
+        DatasetError: the root is absent, incomplete or malformed; the message lists what is wrong.
+    """
+    reader = registry().get(name)
+    root = resolve_root(name, data_root)
+    if root is not None and not root.is_dir():
+        what = "is a file, not a folder" if root.exists() else "does not exist"
+        raise DatasetError(f"dataset '{name}': {root} {what}", hint=f"{reader.info.how_to_get}\n  {reader.info.layout}")
+    task = task or reader.info.tasks[0]
+    if task not in reader.info.tasks:
+        raise UsageError(
+            f"dataset '{name}' has no ground truth for task '{task}'; it has {', '.join(reader.info.tasks)}"
+        )
+    return reader(root, task=task, only=only)

@@ -1,0 +1,108 @@
+"""What every reader offers."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from dabench.errors import UsageError
+from dabench.types import PairSample, Sample
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What can be said of a dataset without its files.
+
+    Attributes:
+        name: registered name, also the folder name under the data root.
+        title, summary: for ``dabench ls`` and ``dabench show``.
+        tasks: ``pairs``, ``depth`` or both; the first is the default.
+        licence: of the images and labels.
+        source: where it comes from, as a citation.
+        layout: what must lie in the root, in one line.
+        how_to_get: what a user does to get it.
+        bundled: it is in the wheel.
+        root_is_set: ``--data-root`` is the set itself, not its parent.
+        expected: counts that hold for the whole set, in words.
+    """
+
+    name: str
+    title: str
+    summary: str
+    tasks: tuple[str, ...]
+    licence: str
+    source: str
+    layout: str
+    how_to_get: str
+    bundled: bool = False
+    root_is_set: bool = False
+    expected: str = "any number of images"
+
+
+class Dataset(abc.ABC):
+    """Samples in a fixed order.
+
+    A reader validates the whole set when opened and raises one DatasetError that lists every fault; what only decoding
+    can tell (a truncated image) fails that sample when it is loaded.
+    """
+
+    info: ClassVar[DatasetInfo]
+
+    def __init__(self, root: Path | None, *, task: str, only: frozenset[str] | None = None) -> None:
+        self.root = root
+        self.task = task
+        self.only = only
+
+    @property
+    @abc.abstractmethod
+    def ids(self) -> tuple[str, ...]:
+        """Sample ids (image path relative to the root, without extension), in the order of the set."""
+
+    @property
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """SHA-256 that changes when the labels or the list of samples change."""
+
+    @abc.abstractmethod
+    def load(self, sample_id: str) -> Sample | PairSample:
+        """Read one sample.
+
+        Raises:
+            ImageError: its image cannot be decoded.
+        """
+
+    @abc.abstractmethod
+    def group(self, sample_id: str) -> str:
+        """The group of a sample, known without decoding it."""
+
+    def targets(self, sample_id: str) -> int:
+        """How many labelled pairs a sample has, known without decoding it; 0 for dense ground truth."""
+        return 0
+
+    @property
+    def total_targets(self) -> int:
+        """Labelled pairs of the whole set, whether or not ``only`` leaves some out."""
+        return sum(self.targets(sample_id) for sample_id in self.ids)
+
+    @property
+    def total_samples(self) -> int:
+        """Samples of the whole set, whether or not ``only`` leaves some out."""
+        return len(self.ids)
+
+
+def check_selection(only: frozenset[str] | None, known: frozenset[str], dataset: str) -> None:
+    """Refuse a selection that names samples the set does not have.
+
+    Raises:
+        UsageError: lists up to five unknown ids.
+    """
+    unknown = sorted((only or frozenset()) - known)
+    if unknown:
+        shown = ", ".join(f"'{u}'" for u in unknown[:5]) + (" ..." if len(unknown) > 5 else "")
+        example = min(known, default="")
+        raise UsageError(
+            f"{len(unknown)} of the selected ids are not in dataset '{dataset}': {shown}",
+            hint=f"an id is the image path relative to the root without its extension, like '{example}'",
+        )

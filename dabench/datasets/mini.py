@@ -1,0 +1,68 @@
+"""``mini``: rendered scenes with exact depth and DA-2K-style pairs, in the wheel; also any set `dabench render` wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+
+from dabench.datasets.base import DatasetInfo
+from dabench.datasets.formats import read_scaled_depth_png
+from dabench.datasets.pairs import LAYOUT, Pairs
+from dabench.errors import DatasetError, SampleError
+from dabench.types import PairSample, Sample
+
+METADATA = "metadata.json"
+
+
+def bundled_root() -> Path:
+    """The folder of the bundled set. Wheels are unpacked on installation, so it is a real path."""
+    return Path(str(resources.files("dabench.datasets"))) / "bundled" / "mini"
+
+
+class Mini(Pairs):
+    """Reader of rendered sets: pairs, or dense depth with ``task="depth"``."""
+
+    info = DatasetInfo(
+        name="mini",
+        title="mini",
+        summary="rendered held-out scenes of DA-2K's eight types with exact depth and balanced pairs; bundled",
+        tasks=("pairs", "depth"),
+        licence="Apache-2.0",
+        source="rendered by dabench (docs/render.md)",
+        layout=LAYOUT + "; depth/<scene>/<name>.png (uint16, 0 = no surface) and metadata.json with each depth_scale",
+        how_to_get="it is installed with dabench; `dabench render` makes more of its kind",
+        bundled=True,
+    )
+
+    def __init__(self, root: Path | None, *, task: str = "pairs", only: frozenset[str] | None = None) -> None:
+        super().__init__(root or bundled_root(), task=task, only=only)
+        assert self.root is not None
+        self._scales: dict[str, float] = {}
+        if task == "depth":
+            path = self.root / METADATA
+            try:
+                content = path.read_bytes()
+                samples = json.loads(content)["samples"]
+                self._scales = {i: float(samples[self._paths[i]]["depth_scale"]) for i in self.ids}
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise DatasetError(
+                    f"dataset 'mini': {path} is unreadable or lacks a depth_scale: {error!r}", hint=self.info.layout
+                ) from error
+            self._fingerprint = hashlib.sha256(self._fingerprint.encode() + content).hexdigest()
+
+    def targets(self, sample_id: str) -> int:
+        return super().targets(sample_id) if self.task == "pairs" else 0
+
+    def load(self, sample_id: str) -> Sample | PairSample:  # type: ignore[override]
+        pair_sample = super().load(sample_id)
+        if self.task == "pairs":
+            return pair_sample
+        assert self.root is not None
+        relative = Path(sample_id).relative_to("images")
+        path = self.root / "depth" / relative.parent / f"{relative.name}.png"
+        depth, valid = read_scaled_depth_png(path, self._scales[sample_id])
+        if depth.shape != pair_sample.image.shape[:2]:
+            raise SampleError(f"{path}: depth is {depth.shape}, its image {pair_sample.image.shape[:2]}")
+        return Sample(sample_id, pair_sample.group, pair_sample.image, depth, valid)

@@ -1,0 +1,99 @@
+"""One prediction against one image's dense ground truth, under a protocol's alignment rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dabench.errors import ModelError
+from dabench.scoring.alignment import Fit, least_squares
+from dabench.scoring.metrics import dense_metrics
+from dabench.types import DepthMap, Mask, Output, Prediction
+
+
+@dataclass(frozen=True)
+class DenseScore:
+    """Result of one image.
+
+    Attributes:
+        n_valid: pixels of valid ground truth, the denominator.
+        n_usable: of those, pixels with a finite (for depth and metric output also positive) prediction.
+        fit: scale and shift, or None where nothing was fitted.
+        metrics: every dense metric; NaN when ``n_valid`` is 0.
+    """
+
+    n_valid: int
+    n_usable: int
+    fit: Fit | None
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class DenseRule:
+    """What a protocol says about alignment, in numbers.
+
+    Attributes:
+        method: ``least-squares-disparity``, ``least-squares-depth``, ``none`` or ``refuse``, by output kind.
+        valid_min, valid_max: ground truth counts where ``valid_min < g < valid_max``; metres.
+        disparity_floor: smallest aligned disparity in 1/m; None is 1 / max(g) of the image.
+        depth_min, depth_max: range of the compared depth in metres; ``depth_max`` None is max(g) of the image.
+    """
+
+    method: dict[Output, str]
+    valid_min: float
+    valid_max: float | None
+    disparity_floor: float | None
+    depth_min: float
+    depth_max: float | None
+
+
+def score_dense(prediction: Prediction, depth: DepthMap, valid: Mask, rule: DenseRule) -> DenseScore:
+    """Align a prediction to the ground truth of its image and measure it.
+
+    Every valid pixel is counted. A value that cannot be used (not finite; not positive, for depth and metric output)
+    takes no part in the fit and is scored as the end of the depth range that is farther from the truth in ratio.
+
+    Args:
+        prediction: values ``[H, W]``.
+        depth: ground truth ``[H, W]`` in metres.
+        valid: where the dataset has ground truth, ``bool [H, W]``.
+        rule: the protocol's alignment.
+
+    Raises:
+        ModelError: the protocol refuses this kind of output.
+    """
+    method = rule.method[prediction.output]
+    if method == "refuse":
+        raise ModelError(f"this protocol does not score {prediction.output} output")
+    mask = valid & np.isfinite(depth) & (depth > max(rule.valid_min, 0.0))
+    if rule.valid_max is not None:
+        mask &= depth < rule.valid_max
+    truth = depth[mask].astype(np.float64)
+    values = np.asarray(prediction.values)[mask].astype(np.float64)
+    usable = np.isfinite(values)
+    if prediction.output is not Output.DISPARITY:
+        usable &= values > 0
+    n_valid, n_usable = int(truth.size), int(usable.sum())
+    if n_valid == 0:
+        return DenseScore(0, 0, None, dense_metrics(truth, truth))
+    farthest = float(truth.max())
+    depth_max = farthest if rule.depth_max is None else rule.depth_max
+    fit: Fit | None = None
+    aligned: npt.NDArray[np.float64] = np.full(n_valid, np.nan)
+    if n_usable:
+        if method == "least-squares-disparity":
+            fit = least_squares(values[usable], 1.0 / truth[usable])
+            floor = 1.0 / farthest if rule.disparity_floor is None else rule.disparity_floor
+            aligned[usable] = 1.0 / np.maximum(fit.scale * values[usable] + fit.shift, floor)
+        elif method == "least-squares-depth":
+            fit = least_squares(values[usable], truth[usable])
+            aligned[usable] = fit.scale * values[usable] + fit.shift
+        else:
+            aligned[usable] = values[usable]
+    aligned = np.clip(aligned, rule.depth_min, depth_max)
+    if n_usable < n_valid:
+        far_end_is_worse = depth_max / truth > truth / rule.depth_min
+        aligned = np.where(usable, aligned, np.where(far_end_is_worse, depth_max, rule.depth_min))
+    return DenseScore(n_valid, n_usable, fit, dense_metrics(aligned, truth))

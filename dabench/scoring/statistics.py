@@ -1,0 +1,65 @@
+"""Intervals for what a run reports."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+Interval = tuple[float, float]
+
+BOOTSTRAP_SEED = 20240613
+BOOTSTRAP_DRAWS = 2000
+_CHUNK_BYTES = 64 * 1024 * 1024
+
+
+def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """Wilson score interval of a proportion (E. B. Wilson, JASA 22, 1927).
+
+    Returns:
+        ``(low, high)`` in [0, 1]; NaN for both without a trial.
+    """
+    if trials == 0:
+        return float("nan"), float("nan")
+    z = float(ndtri(0.5 + confidence / 2.0))
+    share = successes / trials
+    denominator = 1.0 + z * z / trials
+    centre = (share + z * z / (2.0 * trials)) / denominator
+    half = z / denominator * float(np.sqrt(share * (1.0 - share) / trials + z * z / (4.0 * trials * trials)))
+    # At 0 and n successes the bound is exactly 0 or 1; rounding must not push it inside the observed share.
+    return (0.0 if successes == 0 else centre - half), (1.0 if successes == trials else centre + half)
+
+
+def cluster_bootstrap_interval(
+    numerators: npt.ArrayLike,
+    denominators: npt.ArrayLike,
+    confidence: float = 0.95,
+    draws: int = BOOTSTRAP_DRAWS,
+    seed: int = BOOTSTRAP_SEED,
+) -> Interval:
+    """Percentile bootstrap of a ratio of sums, resampling whole clusters (Efron and Tibshirani, 1993, chapters 13, 8).
+
+    Pairs of one image share its difficulty, so images are drawn, not pairs. With all denominators 1 this is the
+    bootstrap of a mean over images.
+
+    Args:
+        numerators: ``[C]``, correct pairs of each image (or the metric of each image).
+        denominators: ``[C]``, pairs of each image (or ones).
+
+    Returns:
+        ``(low, high)``; NaN for both with fewer than two clusters, where nothing can be said.
+    """
+    top = np.asarray(numerators, dtype=np.float64)
+    bottom = np.asarray(denominators, dtype=np.float64)
+    clusters = top.size
+    if clusters < 2:
+        return float("nan"), float("nan")
+    generator = np.random.default_rng(seed)
+    estimates = np.empty(draws)
+    step = max(1, _CHUNK_BYTES // (8 * clusters))
+    for start in range(0, draws, step):
+        chosen = generator.integers(0, clusters, size=(min(step, draws - start), clusters))
+        estimates[start : start + len(chosen)] = top[chosen].sum(axis=1) / bottom[chosen].sum(axis=1)
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(estimates, [tail, 1.0 - tail])
+    return float(low), float(high)
