@@ -106,8 +106,8 @@ class Registry(Generic[T]):
 def models() -> Registry[ModelEntry]:
     """All catalogued models, collected from the ``dabench.models`` entry points.
 
-    An entry point names a callable that returns :class:`~dabench.types.ModelEntry` rows. A provider that fails to import
-    is reported when a model is asked for that nobody else has; it never hides the models of the others.
+    An entry point names a callable that returns :class:`~dabench.types.ModelEntry` rows. A provider that fails to
+    import is reported when a model is asked for that nobody else has; it never hides the models of the others.
     """
     registry: Registry[ModelEntry] = Registry("model", ModelEntry)
     for point in sorted(entry_points(group="dabench.models"), key=lambda p: p.name):

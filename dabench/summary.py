@@ -60,8 +60,10 @@ def summarise(protocol: Protocol, lines: Lines, *, model: Json, dataset: Json, p
 
 
 def _coverage(lines: Lines) -> float:
-    """Usable predictions over valid pixels or pairs. A dense sample that failed counts as an uncovered image of the mean
-    size, since its pixels could not be counted."""
+    """Usable predictions over valid pixels or pairs.
+
+    A dense sample that failed counts as an uncovered image of the mean size, since its pixels could not be counted.
+    """
     valid = sum(line["n_valid"] for line in lines)
     usable = sum(line["n_usable"] for line in lines)
     uncounted = sum(line["status"] == "failed" and not line["n_valid"] for line in lines)

@@ -1,7 +1,7 @@
 """The nouns of dabench: what a dataset yields, what a model returns, and what a catalogue row says.
 
 Conventions, everywhere: images are ``uint8 [H, W, 3]`` in RGB order; depth is ``float32 [H, W]`` in metres along the
-optical axis (z, never ray length); points are ``(row, col)`` in pixels of the original image, the origin at its top left.
+optical axis (z, never ray length); points are ``(row, col)`` in pixels of the original image, from its top left.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class DepthModel(abc.ABC):
         """
         return [self.predict(image) for image in images]
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - optional to override
         """Release memory and processes. The model is not used afterwards."""
 
 
@@ -188,7 +188,8 @@ class ModelEntry:
         name: ``family-variant[-domain]``.
         output: what its predictions mean.
         summary: one line.
-        factory: ``"module:attr"``, called as ``factory(entry, checkpoint=, device=, precision=, input_size=, compile=)``.
+        factory: ``"module:attr"``, called as ``factory(entry, checkpoint=, device=, precision=, input_size=,
+            compile=)``.
         status: ``bundled`` (in the wheel), ``downloadable`` (by name, through a hub), ``baseline`` (no weights) or
             ``published-only`` (numbers exist, weights do not).
         licence: licence of the weights.

@@ -54,9 +54,9 @@ def upright_size(path: Path) -> tuple[int, int]:
 def read_image(path: Path) -> Image:
     """Decode an image to ``uint8 [H, W, 3]`` RGB.
 
-    Same pixels as OpenCV's default colour reading, which the field's models use: EXIF orientation is applied, alpha is
-    dropped, grey is repeated, 16 bits keep their upper 8, CMYK is converted. Unlike OpenCV, a truncated file is an error
-    and never a half-grey picture.
+    Same pixels as OpenCV's default colour reading, which the field's models use: EXIF orientation is applied, alpha
+    is dropped, grey is repeated, 16 bits keep their upper 8, CMYK is converted. Unlike OpenCV, a truncated file is an
+    error and never a half-grey picture.
 
     Raises:
         ImageError: missing, truncated, corrupt or not an image.

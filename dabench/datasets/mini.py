@@ -1,4 +1,4 @@
-"""``mini``: rendered scenes with exact depth and DA-2K-style pairs, in the wheel; also any set `dabench render` wrote."""
+"""``mini``: bundled rendered scenes with exact depth and DA-2K-style pairs; also any set `dabench render` wrote."""
 
 from __future__ import annotations
 

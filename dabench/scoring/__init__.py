@@ -1,1 +1,1 @@
-"""Functions of arrays: alignment, metrics, pair comparison and statistics. Nothing here reads a file or runs a model."""
+"""Functions of arrays: alignment, metrics, pairs and statistics. Nothing here reads a file or runs a model."""

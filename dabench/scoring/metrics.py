@@ -1,4 +1,4 @@
-"""Pixel metrics of one image, over its valid pixels (Eigen et al., arXiv 1406.2283, section 4.1, and the KITTI devkit)."""
+"""Pixel metrics of one image, over its valid pixels (Eigen et al., arXiv 1406.2283, section 4.1; KITTI devkit)."""
 
 from __future__ import annotations
 

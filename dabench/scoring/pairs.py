@@ -45,5 +45,5 @@ def score_pairs(prediction: Prediction, pairs: Sequence[Pair]) -> PairVerdicts:
     finite = np.isfinite(at).all(axis=1)
     with np.errstate(invalid="ignore"):
         ordered = closer > farther if prediction.output.larger_is_nearer else closer < farther
-        usable = finite if prediction.output is Output.DISPARITY else finite & (at > 0).all(axis=1)
-    return PairVerdicts(finite & ordered, usable)
+        positive = np.ones_like(finite) if prediction.output is Output.DISPARITY else (at > 0).all(axis=1)
+    return PairVerdicts(np.logical_and(finite, ordered), np.logical_and(finite, positive))
