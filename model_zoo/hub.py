@@ -137,19 +137,20 @@ def _transfer(entry: ModelEntry, cache: Path, revision: str, pins: _Pins, notify
     url = hf_hub_url(repository, file, revision=revision, endpoint=endpoint)
     with _explained(entry, url):
         metadata = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
-        if not metadata.commit_hash or not _ETAG.fullmatch(metadata.etag or ""):
+        etag = metadata.etag or ""
+        if not metadata.commit_hash or not _ETAG.fullmatch(etag):
             raise DownloadError(
                 f"{entry.name}: {url} does not answer like a model hub (no commit or no usable ETag)",
                 hint=_way_around(entry),
             )
-        if entry.sha256 and _SHA256.fullmatch(metadata.etag) and metadata.etag != entry.sha256:
+        if entry.sha256 and _SHA256.fullmatch(etag) and etag != entry.sha256:
             raise DownloadError(
                 f"{entry.name}: the hub offers other bytes than the catalogue knows for {file} at {revision[:12]}: "
-                f"SHA-256 {metadata.etag}, expected {entry.sha256}",
+                f"SHA-256 {etag}, expected {entry.sha256}",
                 hint=_way_around(entry),
             )
         notify(_announcement(entry, url, metadata.size))
-        blob = cache / repo_folder_name(repo_id=repository, repo_type="model") / "blobs" / metadata.etag
+        blob = cache / repo_folder_name(repo_id=repository, repo_type="model") / "blobs" / etag
         _fetch_blob(entry, url, metadata, blob)
         # the blob is in place: this only links it into the snapshot of its commit
         path = Path(hf_hub_download(repository, file, revision=revision, cache_dir=cache, endpoint=endpoint))
