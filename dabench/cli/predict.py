@@ -1,0 +1,81 @@
+"""``dabench predict``: depth maps of pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dabench.errors import DabenchError, UsageError
+
+
+def predict_command(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the maps.")],
+    model: Annotated[str, typer.Option("-m", "--model", help="Model name.")] = "depth-anything-v2-tiny",
+    checkpoint: Annotated[Path | None, typer.Option(help="Weight file to use instead of the catalogued one.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
+    input_size: Annotated[
+        int | None, typer.Option(help="Short side of the network input in pixels; the model's own by default.")
+    ] = None,
+    compile: Annotated[str, typer.Option(help="Compile the network: auto, on or off.")] = "auto",
+) -> None:
+    """Predict depth maps: NAME.npy (values), NAME_16bit.png and NAME_color.png for each picture."""
+    from rich.progress import track
+
+    from dabench.cli.console import messages, results
+    from dabench.cli.eval import check_models, load
+    from dabench.datasets.formats import read_image
+    from dabench.depth_files import write_prediction
+    from dabench.types import checked_prediction
+
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file, not a folder")
+    check_models([model])
+    options = {
+        "checkpoint": checkpoint,
+        "device": device,
+        "precision": precision,
+        "input_size": input_size,
+        "compile": compile,
+    }
+    loaded = load(model, options)
+    stems = _stems(images)
+    stderr, failed = messages(), 0
+    try:
+        for path in track(
+            images,
+            description=f"predicting with {model}",
+            console=stderr,
+            transient=True,
+            disable=not stderr.is_terminal,
+        ):
+            try:
+                image = read_image(path)
+                prediction = checked_prediction(loaded.predict(image), image, model)
+                written = write_prediction(prediction, out, stems[path])
+            except (DabenchError, RuntimeError, OSError) as error:
+                failed += 1
+                stderr.print(
+                    f"failed: {path}: {error}" if str(path) not in str(error) else f"failed: {error}", markup=False
+                )
+                continue
+            results().print(f"{path} -> {written[0].parent / stems[path]}{{.npy,_16bit.png,_color.png}}", markup=False)
+    finally:
+        loaded.close()
+    if failed:
+        stderr.print(f"{failed} of {len(images)} pictures failed", markup=False)
+        raise typer.Exit(1)
+
+
+def _stems(images: list[Path]) -> dict[Path, str]:
+    """File names without folders, made distinct where two pictures share one."""
+    counts = Counter(path.stem for path in dict.fromkeys(images))
+    stems = {p: p.stem if counts[p.stem] == 1 else f"{p.parent.name}_{p.name.replace('.', '_')}" for p in images}
+    repeated = [stem for stem, count in Counter(stems.values()).items() if count > 1]
+    if repeated:
+        raise UsageError(f"several pictures would be written as '{repeated[0]}'", hint="predict them in separate calls")
+    return stems

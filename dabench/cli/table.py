@@ -1,0 +1,104 @@
+"""Run summaries as one table: a column a model, a row a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dabench.run import Run
+
+TITLES = {
+    "accuracy": "pair accuracy", "abs_rel": "AbsRel ↓", "sq_rel": "SqRel ↓", "rmse": "RMSE ↓", "rmse_log": "RMSE log ↓",
+    "log10": "log10 ↓", "silog": "SILog ↓", "delta1": "delta1 ↑", "delta2": "delta2 ↑", "delta3": "delta3 ↑",
+    "irmse": "iRMSE ↓", "mae": "MAE ↓",
+}  # fmt: skip
+LISTED_FAILURES = 5
+SHOWN_DENSE_METRICS = ("abs_rel", "delta1")
+
+
+def format_value(metric: str, value: float | None) -> str:
+    """A metric as the field prints it: accuracy in percent, the others as ratios."""
+    if value is None or value != value:
+        return "-"
+    return f"{100 * value:.1f} %" if metric == "accuracy" else f"{value:.4f}"
+
+
+def _with_interval(metric: str, entry: dict[str, Any]) -> str:
+    low, high = entry["ci95"]
+    if entry["value"] is None or low is None:
+        return format_value(metric, entry["value"])
+    if metric == "accuracy":
+        return f"{format_value(metric, entry['value'])} [dim]\\[{100 * low:.1f}, {100 * high:.1f}][/]"
+    return f"{format_value(metric, entry['value'])} [dim]\\[{low:.3f}, {high:.3f}][/]"
+
+
+def results_table(runs: Sequence[Run]) -> Table:
+    """One table over all runs, with per-group rows for pair protocols and the 95 % interval beside each total."""
+    from rich import box
+    from rich.table import Table
+
+    summaries = [run.summary for run in runs]
+    models = list(dict.fromkeys(s["model"]["name"] for s in summaries))
+    protocols = list(dict.fromkeys(s["protocol"]["id"] for s in summaries))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("protocol")
+    table.add_column("")
+    for model in models:
+        table.add_column(model, justify="right", overflow="fold")
+    for protocol in protocols:
+        cells = {s["model"]["name"]: s for s in summaries if s["protocol"]["id"] == protocol}
+        first = next(iter(cells.values()))
+        counted = f"{first['counts']['expected']} images"
+        if "pairs" in first["counts"]:
+            counted = f"{first['counts']['pairs']} pairs, {counted}"
+        rows: list[tuple[str, list[str]]] = []
+        for metric in first["metrics"]:
+            if metric == "accuracy" or metric in SHOWN_DENSE_METRICS:
+                values = [_with_interval(metric, cells[m]["metrics"][metric]) if m in cells else "" for m in models]
+                rows.append((f"[bold]{TITLES[metric]}[/]", values))
+        if "accuracy" in first["metrics"] and len(first["groups"]) > 1:
+            for group in first["groups"]:
+                values = [
+                    format_value("accuracy", cells[m]["groups"][group]["metrics"]["accuracy"]["value"])
+                    if m in cells
+                    else ""
+                    for m in models
+                ]
+                rows.append((f"  {group}", values))
+        rows.append(("coverage", [f"{100 * cells[m]['coverage']:.1f} %" if m in cells else "" for m in models]))
+        if any(s["counts"]["failed"] for s in cells.values()):
+            values = [str(cells[m]["counts"]["failed"]) if m in cells else "" for m in models]
+            rows.append(("[red]failed[/]", values))
+        if any(s["counts"]["empty"] for s in cells.values()):
+            rows.append(("empty", [str(cells[m]["counts"]["empty"]) if m in cells else "" for m in models]))
+        note = "[yellow]partial[/]" if any(s["partial"] for s in cells.values()) else ""
+        margin = [protocol, counted, *([note] if note else [])]
+        for number, (title, values) in enumerate(rows):
+            side = margin[number] if number < len(margin) else ""
+            style = "bold" if number == 0 else "dim"
+            table.add_row(f"[{style}]{side}[/]" if side and side != note else side, title, *values)
+        table.add_section()
+    return table
+
+
+def failures(runs: Sequence[Run]) -> list[str]:
+    """What went wrong, a few lines a run."""
+    lines = []
+    for run in runs:
+        bad = [line for line in run.samples if line["status"] == "failed"]
+        title = f"{run.summary['model']['name']} on {run.summary['protocol']['id']}"
+        if bad:
+            lines.append(f"{title}: {len(bad)} of {len(run.samples)} samples failed")
+            lines.extend(f"  {line['id']}: {line['error']}" for line in bad[:LISTED_FAILURES])
+            if len(bad) > LISTED_FAILURES:
+                lines.append(f"  ... and {len(bad) - LISTED_FAILURES} more in samples.jsonl")
+        elif run.summary["coverage"] < 1:
+            lines.append(
+                f"{title}: coverage {100 * run.summary['coverage']:.2f} %: some predicted values are not usable "
+                "(not finite, or not positive)"
+            )
+        lines.extend(f"{title}: note: {note}" for note in run.summary["model"]["notes"])
+    return lines
