@@ -80,7 +80,7 @@ OUTPUT_WORDS = {
 
 
 def _fields(pairs: list[tuple[str, Any]]) -> list[str]:
-    return [f"  {title + ":":<16}{value}" for title, value in pairs if value not in (None, "", (), [])]
+    return [f"  {title + ':':<16}{value}" for title, value in pairs if value not in (None, "", (), [])]
 
 
 def _describe_model(entry: dict[str, Any]) -> list[str]:
