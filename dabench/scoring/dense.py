@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dabench.errors import ModelError
 from dabench.scoring.alignment import Fit, least_squares
-from dabench.scoring.metrics import dense_metrics
+from dabench.scoring.metrics import DENSE_METRICS, HIGHER_IS_BETTER, dense_metrics
 from dabench.types import DepthMap, Mask, Output, Prediction
 
 
@@ -53,7 +53,7 @@ def score_dense(prediction: Prediction, depth: DepthMap, valid: Mask, rule: Dens
     """Align a prediction to the ground truth of its image and measure it.
 
     Every valid pixel is counted. A value that cannot be used (not finite; not positive, for depth and metric output)
-    takes no part in the fit and is scored as the end of the depth range that is farther from the truth in ratio.
+    takes no part in the fit and is scored, for each metric, as the end of the depth range that this metric finds worse.
 
     Args:
         prediction: values ``[H, W]``.
@@ -93,7 +93,34 @@ def score_dense(prediction: Prediction, depth: DepthMap, valid: Mask, rule: Dens
         else:
             aligned[usable] = values[usable]
     aligned = np.clip(aligned, rule.depth_min, depth_max)
-    if n_usable < n_valid:
-        far_end_is_worse = depth_max / truth > truth / rule.depth_min
-        aligned = np.where(usable, aligned, np.where(far_end_is_worse, depth_max, rule.depth_min))
-    return DenseScore(n_valid, n_usable, fit, dense_metrics(aligned, truth))
+    metrics = (
+        dense_metrics(aligned, truth)
+        if n_usable == n_valid
+        else _worst(aligned, usable, truth, rule.depth_min, depth_max)
+    )
+    return DenseScore(n_valid, n_usable, fit, metrics)
+
+
+def _worst(
+    aligned: npt.NDArray[np.float64],
+    usable: npt.NDArray[np.bool_],
+    truth: npt.NDArray[np.float64],
+    near: float,
+    far: float,
+) -> dict[str, float]:
+    """Metrics with every unusable pixel at the end of the range that is worse for it, metric by metric.
+
+    "Farther from the truth" depends on the space: at 1 m in a range of 1 mm to 10 m the far end is worse in metres
+    (9 m off instead of 1) and the near end in ratio (1000 instead of 10). With one rule for all, leaving a pixel out
+    would pay under the other metrics. Metrics that are means over pixels get their exact worst from these fills;
+    silog is not one, and gets the worst of them.
+    """
+    far_is_worse = (
+        far - truth > truth - near,
+        far / truth > truth / near,
+        1.0 / truth - 1.0 / far > 1.0 / near - 1.0 / truth,
+        np.ones_like(usable),
+        np.zeros_like(usable),
+    )
+    scores = [dense_metrics(np.where(usable, aligned, np.where(worse, far, near)), truth) for worse in far_is_worse]
+    return {n: (min if n in HIGHER_IS_BETTER else max)(score[n] for score in scores) for n in DENSE_METRICS}
