@@ -19,7 +19,8 @@ from msgspec import Meta, Struct
 from dabench.errors import ProtocolError, UnknownNameError
 from dabench.scoring.metrics import DENSE_METRICS
 
-Positive = Annotated[float, Meta(gt=0)]
+# TOML can say inf and nan; neither is a depth, and a bound of a thousand kilometres refuses both.
+Positive = Annotated[float, Meta(gt=0, le=1e6)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9.]+)*$")]
 
 
@@ -35,8 +36,8 @@ class DatasetSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class ValidRange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Ground truth counts where ``min < g < max`` (strict; metres) and the dataset marks it valid."""
 
-    field: str = "depth"
-    min: Annotated[float, Meta(ge=0)] = 0.0
+    field: Literal["depth"] = "depth"
+    min: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
     max: Positive | None = None
 
 
@@ -126,12 +127,37 @@ def parse(text: str, origin: str) -> Protocol:
     """
     try:
         table = tomllib.loads(text)
+        written = sorted({"text", "sha256"} & set(table))
+        if written:
+            raise ProtocolError(f"{origin}: field '{written[0]}' is computed from the file and cannot be in it")
         protocol = msgspec.convert(
             {**table, "text": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}, Protocol, strict=True
         )
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ProtocolError(f"{origin}: {error}") from error
+    problems = _contradictions(protocol)
+    if problems:
+        raise ProtocolError(f"{origin}: " + "; ".join(problems))
+    return protocol
+
+
+def _contradictions(protocol: Protocol) -> list[str]:
+    """What no single field shows: sections that do not belong to the task, and ranges that hold nothing."""
     problems = []
+    repeated = sorted({name for name in protocol.metrics if protocol.metrics.count(name) > 1})
+    if repeated:
+        problems.append(f"metrics names {', '.join(repeated)} twice")
+    unreported = sorted({e.metric for e in protocol.expected} - set(protocol.metrics))
+    if unreported:
+        problems.append(f"expected gives {', '.join(unreported)}, which metrics does not report")
+    if protocol.dataset.expected is None and protocol.dataset.expected_of != "images":
+        problems.append("dataset.expected_of is set without dataset.expected")
+    if protocol.valid is not None and protocol.valid.max is not None and not protocol.valid.min < protocol.valid.max:
+        problems.append(f"valid.min {protocol.valid.min} is not below valid.max {protocol.valid.max}")
+    if protocol.alignment is not None:
+        near, far = protocol.alignment.depth_range
+        if not isinstance(far, str) and not near < far:
+            problems.append(f"alignment.depth_range starts at {near}, which is not below its end {far}")
     if protocol.task == "pairs":
         if protocol.metrics != ("accuracy",):
             problems.append("a pairs protocol reports exactly one metric, 'accuracy'")
@@ -153,9 +179,7 @@ def parse(text: str, origin: str) -> Protocol:
             problems.append("a depth protocol averages images and bootstraps its intervals")
         if protocol.dataset.expected_of != "images":
             problems.append("a depth protocol counts images")
-    if problems:
-        raise ProtocolError(f"{origin}: " + "; ".join(problems))
-    return protocol
+    return problems
 
 
 def load_folder(folder: Path) -> dict[str, Protocol]:
