@@ -10,8 +10,6 @@ import typer
 from dabench.cli import data, doctor, eval, ls, predict, show
 from dabench.errors import DabenchError
 
-EXIT_INTERRUPTED = 130
-
 
 def version_option(requested: bool) -> None:
     if requested:
@@ -67,8 +65,5 @@ def main() -> None:
     except DabenchError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what was finished is kept, the same command continues from there", err=True)
-        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.exit(1)

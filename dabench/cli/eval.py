@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dabench.errors import DabenchError, ModelError, UnknownNameError, UsageError
+from dabench.errors import DabenchError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from dabench.protocols import Protocol
@@ -22,6 +21,7 @@ DEFAULT_MODELS = ("depth-anything-v2-tiny", "location-prior", "constant")
 DEFAULT_PROTOCOLS = ("mini-pairs", "mini-depth")
 PREDICTIONS = "predictions"
 DEFAULT_OUT = Path("runs")
+EXIT_INTERRUPTED = 130
 
 
 def eval_command(
@@ -101,35 +101,42 @@ def eval_command(
     stderr = messages()
     runs: list[Run] = []
     problems: list[DabenchError] = []
-    for name in names or [PREDICTIONS]:
-        try:
-            if predictions is not None:
-                loaded = load_predictions(predictions, str(output_kind), name)
-            else:
-                loaded = load(name, options)
-        except ModelError as error:
-            problems.append(error)
-            stderr.print(f"[red]error:[/] {name}: ", end="")
-            stderr.print(str(error), markup=False)
-            continue
-        try:
-            for recipe in recipes:
-                runs.append(
-                    _run(
-                        loaded,
-                        recipe,
-                        data_root=data_root,
-                        out=out,
-                        fresh=fresh,
-                        subset=ids,
-                        limit=limit,
-                        batch_size=batch_size,
-                        workers=workers,
-                        settings={"device": str(getattr(loaded, "device", "cpu")), "precision": precision},
-                    )
-                )
-        finally:
-            loaded.close()
+    common: dict[str, Any] = {
+        "data_root": data_root,
+        "out": out,
+        "fresh": fresh,
+        "subset": ids,
+        "limit": limit,
+        "batch_size": batch_size,
+        "workers": workers,
+    }
+
+    def report(name: str, error: DabenchError) -> None:
+        problems.append(error)
+        stderr.print(f"error: {name}: {error}", markup=False)
+
+    try:
+        for name in names or [PREDICTIONS]:
+            try:
+                if predictions is not None:
+                    loaded = load_predictions(predictions, str(output_kind), name)
+                else:
+                    loaded = load(name, options)
+            except DabenchError as error:
+                report(name, error)
+                continue
+            settings = {"device": str(getattr(loaded, "device", "cpu")), "precision": precision}
+            try:
+                for recipe in recipes:
+                    try:
+                        runs.append(_run(loaded, recipe, settings=settings, **common))
+                    except DabenchError as error:
+                        report(f"{name} on {recipe.id}", error)
+            finally:
+                loaded.close()
+    except KeyboardInterrupt:
+        stderr.print("interrupted; what was finished is kept, the same command continues from there", markup=False)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps([run.summary for run in runs], indent=2, ensure_ascii=False))
     elif runs:
@@ -236,8 +243,3 @@ def _run(model: DepthModel, recipe: Protocol, **options: Any) -> Run:
 
     with RunProgress(messages(), f"{model.info.name}  {recipe.id}", recipe.primary_metric) as bar:
         return evaluate(model, recipe, progress=bar.update, **options)
-
-
-def data_root_from_environment() -> Path | None:
-    value = os.environ.get("DABENCH_DATA")
-    return Path(value) if value else None

@@ -10,11 +10,13 @@ import typer
 
 from dabench.errors import DabenchError, UsageError
 
+DEFAULT_OUT = Path("predictions")
+
 
 def predict_command(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder for the maps.")],
     model: Annotated[str, typer.Option("-m", "--model", help="Model name.")] = "depth-anything-v2-tiny",
+    out: Annotated[Path, typer.Option(help="Folder for the maps.")] = DEFAULT_OUT,
     checkpoint: Annotated[Path | None, typer.Option(help="Weight file to use instead of the catalogued one.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
