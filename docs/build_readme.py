@@ -3,7 +3,7 @@
     python docs/build_readme.py [--pairs-root DIR]   score, draw and write
     python docs/build_readme.py --check              fail when README.md and the records disagree
 
-The records lie in results/measured: the default run of ``dabench eval`` in mini/, and in nyu60-pairs/ a pair set made from
+The records lie in results/measured: the default run of ``dabench eval`` in mini/; in nyu60-pairs/ a pair set made from
 60 photographs of NYU Depth V2, which its licence keeps out of the repository.
 """
 
@@ -75,8 +75,8 @@ def tables() -> dict[str, str]:
         "|---|" + "---:|" * (len(head) - 1),
         *("| " + " | ".join(row) + " |" for row in rows),
         "",
-        f"`mini-pairs@1` ({counts['pairs']} pairs on {counts['expected']} held-out rendered images, accuracy in percent, "
-        "95 % interval by a bootstrap over images) and `mini-depth@1`. Made by `make readme`.",
+        f"`mini-pairs@1` ({counts['pairs']} pairs on {counts['expected']} held-out rendered images, accuracy in "
+        "percent, 95 % interval by a bootstrap over images) and `mini-depth@1`. Made by `make readme`.",
     ]
     found = {"mini": "\n".join(lines)}
     real = []
@@ -87,8 +87,8 @@ def tables() -> dict[str, str]:
             real_counts = scored["counts"]
     if real:
         found["real"] = (
-            f"On {real_counts['pairs']} pairs from {real_counts['expected']} real photographs of NYU Depth V2 (`pairs@1`; "
-            "never trained or selected on): " + ", ".join(real) + "."
+            f"On {real_counts['pairs']} pairs from {real_counts['expected']} real photographs of NYU Depth V2 "
+            "(`pairs@1`; never trained or selected on): " + ", ".join(real) + "."
         )
     return found
 
