@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from importlib import resources
 from pathlib import Path
 
@@ -51,18 +52,28 @@ class Mini(Pairs):
                     f"dataset 'mini': {path} is unreadable or lacks a depth_scale: {error!r}", hint=self.info.layout
                 ) from error
             self._fingerprint = hashlib.sha256(self._fingerprint.encode() + content).hexdigest()
+            wrong = [f"'{i}': depth_scale {s} is not positive" for i, s in self._scales.items() if not 0 < s < math.inf]
+            self._refuse(path, wrong)
+            missing = [f"missing {p}" for p in map(self._depth_file, self.ids) if not p.is_file()]
+            self._refuse(self.root, missing)
 
     def targets(self, sample_id: str) -> int:
         return super().targets(sample_id) if self.task == "pairs" else 0
+
+    @property
+    def total_targets(self) -> int:
+        return super().total_targets if self.task == "pairs" else 0
 
     def load(self, sample_id: str) -> Sample | PairSample:  # type: ignore[override]
         pair_sample = super().load(sample_id)
         if self.task == "pairs":
             return pair_sample
-        assert self.root is not None
-        relative = Path(sample_id).relative_to("images")
-        path = self.root / "depth" / relative.parent / f"{relative.name}.png"
+        path = self._depth_file(sample_id)
         depth, valid = read_scaled_depth_png(path, self._scales[sample_id])
         if depth.shape != pair_sample.image.shape[:2]:
             raise SampleError(f"{path}: depth is {depth.shape}, its image {pair_sample.image.shape[:2]}")
         return Sample(sample_id, pair_sample.group, pair_sample.image, depth, valid)
+
+    def _depth_file(self, sample_id: str) -> Path:
+        assert self.root is not None
+        return self.root / "depth" / f"{sample_id.removeprefix('images/')}.png"
