@@ -90,14 +90,14 @@ class Pairs(Dataset):
         self._pairs[sample_id] = tuple(pairs)
 
     def _check_images(self, root: Path, problems: list[str]) -> None:
-        missing = [i for i in self._ids if not (root / self._paths[i]).is_file()]
-        if missing:
-            problems.append(f"{len(missing)} of {len(self._ids)} images are not on disk")
-            problems.extend(f"missing {self._paths[i]}" for i in missing)
-            return
+        missing: list[str] = []
         for sample_id in self._ids:
+            path = root / self._paths[sample_id]
+            if not path.is_file():
+                missing.append(f"missing {self._paths[sample_id]}")
+                continue
             try:
-                height, width = upright_size(root / self._paths[sample_id])
+                height, width = upright_size(path)
             except ImageError:
                 continue  # undecodable: that sample fails when it is loaded, the others are scored
             for number, pair in enumerate(self._pairs[sample_id]):
@@ -107,6 +107,9 @@ class Pairs(Dataset):
                             f"'{self._paths[sample_id]}' pair {number}: {name} [{row}, {col}] lies outside the image "
                             f"of {height} rows and {width} columns"
                         )
+        if missing:
+            problems.append(f"{len(missing)} of {len(self._ids)} images are not on disk")
+            problems.extend(missing)
 
     def _refuse(self, path: Path, problems: list[str]) -> None:
         if problems:
@@ -166,7 +169,7 @@ def _read_json(path: Path, info: DatasetInfo) -> tuple[str, Mapping[str, Any]]:
     except FileNotFoundError as error:
         hint = f"{info.how_to_get}\n  {info.layout}"
         raise DatasetError(f"dataset '{info.name}': {path} is missing", hint=hint) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"dataset '{info.name}': {path} is not readable JSON: {error}", hint=info.layout) from error
     if duplicates:
         raise DatasetError(f"dataset '{info.name}': {path} names '{duplicates[0]}' twice", hint=info.layout)
