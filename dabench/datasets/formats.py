@@ -71,7 +71,7 @@ def read_image(path: Path) -> Image:
                     grey = (values.astype(np.uint16) >> 8).astype(np.uint8)
                     return np.ascontiguousarray(np.repeat(grey[:, :, None], 3, axis=2))
                 raise ImageError(
-                    f"{path}: holds {values.dtype} values outside 0..65535, which is not a photograph",
+                    f"{path}: holds {values.dtype} values; a photograph holds whole numbers from 0 to at most 65535",
                     hint="convert it to an 8-bit or 16-bit image",
                 )
             return np.ascontiguousarray(np.asarray(upright.convert("RGB"), dtype=np.uint8))
