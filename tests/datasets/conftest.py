@@ -16,7 +16,7 @@ MakePairs = Callable[..., Path]
 
 @pytest.fixture
 def make_pairs(tmp_path: Path) -> MakePairs:
-    """Write a set: ``annotations`` as they are, and an image of ``size`` (rows, columns) for every key not ``absent``."""
+    """Write a set: ``annotations`` as they are, and a ``size`` (rows, columns) image for every key not ``absent``."""
 
     def make(
         annotations: Any, *, name: str = "set", size: tuple[int, int] = (20, 30), absent: tuple[str, ...] = ()
