@@ -24,6 +24,7 @@ from dabench.errors import DabenchError, RecordError
 
 SCHEMA = 1
 RUN, SAMPLES, SUMMARY, LOCK = "run.json", "samples.jsonl", "summary.json", ".lock"
+STATUSES = ("ok", "empty", "failed")
 Json = dict[str, Any]
 
 
@@ -164,7 +165,8 @@ class RunFolder:
             finished = {i: line for i, line in self.read_samples().items() if line["status"] != "failed"}
             self._rewrite(finished)
         try:
-            self._stream = samples_file.open("ab")
+            # Unbuffered: what a full disk refused must not be tried again, and fail again, when the stream is closed.
+            self._stream = samples_file.open("ab", buffering=0)
         except OSError as error:
             raise _write_error(samples_file, error) from error
         return finished
@@ -184,8 +186,9 @@ class RunFolder:
         """Append one sample and force it to disk. Returns the line as it will be read back."""
         data = _line(line)
         try:
-            self._stream.write(data)
-            self._stream.flush()
+            unwritten = data
+            while unwritten:
+                unwritten = unwritten[self._stream.write(unwritten) :]
             os.fsync(self._stream.fileno())
         except OSError as error:
             raise _write_error(self.path / SAMPLES, error) from error
@@ -208,6 +211,8 @@ class RunFolder:
         for number, data in enumerate(lines, start=1):
             try:
                 line = json.loads(data)
+                if line["status"] not in STATUSES:
+                    raise ValueError(line["status"])
                 found[line["id"]] = line
             except (ValueError, KeyError, TypeError) as error:
                 if number == len(lines) and not torn:
@@ -241,12 +246,18 @@ def _take_lock(lock: Any, path: Path) -> None:
         import fcntl
     except ModuleNotFoundError:  # Windows has no flock; the atomic writes still hold
         return
+    busy = RecordError(
+        f"{path} is being written by another dabench process", hint="wait for it, or choose another --out DIR"
+    )
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RecordError(
-            f"{path} is being written by another dabench process", hint="wait for it, or choose another --out DIR"
-        ) from error
+        # The holder removes the file when it is done. Locking what it removed would keep nobody out.
+        if not os.path.samestat(os.fstat(lock.fileno()), (path / LOCK).stat()):
+            raise busy
+    except (BlockingIOError, FileNotFoundError) as error:
+        raise busy from error
+    except OSError:  # a file system without locks; the atomic writes still hold
+        return
 
 
 def environment() -> Json:

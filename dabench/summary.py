@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dabench.protocols import Protocol
-from dabench.records import SCHEMA, Json
+from dabench.records import SCHEMA, STATUSES, Json
 from dabench.scoring.statistics import Interval, cluster_bootstrap_interval, wilson_interval
 
 Lines = Sequence[Mapping[str, Any]]
@@ -23,7 +23,7 @@ def summarise(protocol: Protocol, lines: Lines, *, model: Json, dataset: Json, p
         partial: only a part of the split was scored; such a summary is never ranked.
     """
     status = [line["status"] for line in lines]
-    counts: Json = {"expected": len(lines)} | {s: status.count(s) for s in ("ok", "empty", "failed")}
+    counts: Json = {"expected": len(lines)} | {s: status.count(s) for s in STATUSES}
     if protocol.task == "pairs":
         counts["pairs"] = sum(line["n_valid"] for line in lines)
     groups: dict[str, list[Mapping[str, Any]]] = {}
