@@ -35,6 +35,8 @@ def import_attribute(path: str) -> Any:
             f"cannot import '{module_name}' for '{path}': no module named '{error.name}'",
             hint=f"install the package that provides '{error.name}'",
         ) from error
+    except ImportError as error:
+        raise UsageError(f"cannot import '{module_name}' for '{path}': {error}") from error
     try:
         return getattr(module, attribute)
     except AttributeError as error:
@@ -107,17 +109,16 @@ def models() -> Registry[ModelEntry]:
     """All catalogued models, collected from the ``dabench.models`` entry points.
 
     An entry point names a callable that returns :class:`~dabench.types.ModelEntry` rows. A provider that fails to
-    import is reported when a model is asked for that nobody else has; it never hides the models of the others.
+    import, or whose rows are malformed or taken, is reported when a model is asked for that nobody else has; it never
+    hides the models of the others.
     """
     registry: Registry[ModelEntry] = Registry("model", ModelEntry)
     for point in sorted(entry_points(group="dabench.models"), key=lambda p: p.name):
         try:
-            rows = list(point.load()())
+            for row in point.load()():
+                registry.register(row.name, row)
         except Exception as error:  # a broken plugin must not take the catalogue down
             broken_providers()[point.name] = f"{type(error).__name__}: {error}"
-            continue
-        for row in rows:
-            registry.register(row.name, row)
     return registry
 
 
