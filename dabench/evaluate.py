@@ -42,7 +42,8 @@ def evaluate(
         model: a model, or any callable together with ``output``.
         protocol: a protocol, its name (newest version), its ``name@version``, or a dataset with one default protocol.
         output: what a callable's values mean: ``disparity``, ``depth`` or ``metric``.
-        name: the callable's name in the records.
+        name: the callable's name in the records. A callable is known by this name only: after changing what it
+            computes, give it another name or pass ``fresh``, or its earlier samples are kept.
         data_root: folder that holds one folder a dataset (the set itself, for ``pairs``).
         out: folder for the records; None keeps them in memory.
         fresh: discard an earlier run in ``out`` instead of continuing it.
@@ -136,12 +137,19 @@ def _protocol_named(name: str) -> Protocol:
 
 def _as_model(model: DepthModel | Callable[[Image], Any], output: Output | str | None, name: str | None) -> DepthModel:
     if isinstance(model, DepthModel):
-        return model
+        return _with_folder_name(model)
     if not callable(model):
         raise UsageError(f"a model is a DepthModel or a callable, not {type(model).__name__}")
     if output is None:
         raise UsageError("say what the callable's values mean: output='disparity', 'depth' or 'metric'")
-    return CallableModel(model, output, name)
+    return _with_folder_name(CallableModel(model, output, name))
+
+
+def _with_folder_name(model: DepthModel) -> DepthModel:
+    name = model.info.name
+    if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
+        raise UsageError(f"model name '{name}' cannot be the name of a folder of records")
+    return model
 
 
 def _open(recipe: Protocol, data_root: str | Path | None, subset: Sequence[str] | None) -> Dataset:

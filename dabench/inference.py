@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dabench.datasets.base import Dataset
-from dabench.errors import ModelError
+from dabench.errors import ModelError, UsageError
 from dabench.protocols import Protocol
 from dabench.records import Json
 from dabench.scoring.dense import DenseRule, score_dense
@@ -42,6 +42,8 @@ class CallableModel(DepthModel):
     """
 
     def __init__(self, function: Callable[[Image], Any], output: Output | str, name: str | None = None) -> None:
+        if output not in tuple(Output):
+            raise UsageError(f"output '{output}' is not one of {', '.join(Output)}")
         self._function = function
         name = name or getattr(function, "__name__", type(function).__name__).strip("<>_")
         self.info = ModelInfo(name=name, output=Output(output), source="callable")
@@ -140,9 +142,14 @@ def _predict(
 
 def _checked(result: object, image: Image, model: DepthModel) -> Prediction | Exception:
     try:
-        return checked_prediction(result, image, model.info.name)
+        prediction = checked_prediction(result, image, model.info.name)
     except ModelError as error:
         return error
+    declared = model.info.output
+    if prediction.output is not declared:
+        # The record says what the model declares; scoring the other kind would align in the wrong space.
+        return ModelError(f"model '{model.info.name}' declares {declared} output and returned {prediction.output}")
+    return prediction
 
 
 def _score(recipe: Protocol, rule: DenseRule | None, sample: Sample | PairSample, prediction: Any) -> Json:
