@@ -37,10 +37,9 @@ def fetch_command(
         return
     if data_root is None:
         raise UsageError("say where to put it", hint="pass --data-root DIR or set DABENCH_DATA")
-    messages().print(f"{info.title}: {info.licence}", markup=False)
-    with TransferProgress(messages()) as bar:
-        folder = fetch_dataset(name, data_root, progress=bar.update)
-    results().print(f"{name}: {folder}", markup=False)
+    stderr = messages()
+    with TransferProgress(stderr) as bar:
+        fetch_dataset(name, data_root, notify=lambda text: stderr.print(text, markup=False), progress=bar.update)
     check(name, data_root, decode=False)
 
 
