@@ -17,7 +17,7 @@ import pytest
 
 from dabench import records
 from dabench.errors import DabenchError, RecordError
-from dabench.records import LOCK, RUN, SAMPLES, SUMMARY, RunFolder, differences, read_json, to_json, write_json
+from dabench.records import LOCK, RUN, SAMPLES, SUMMARY, RunFolder, differences, to_json, write_json
 
 MANIFEST: dict[str, Any] = {"schema": 1, "identity": {"model": {"name": "m"}, "settings": {"batch_size": 1}}}
 LINES: list[dict[str, Any]] = [{"id": f"images/é{i}", "status": "ok", "value": 0.1 * i} for i in range(5)]
@@ -168,7 +168,7 @@ def test_writing_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(records.os, "fsync", full)
-    with pytest.raises(DabenchError, match="cannot write .*No space left") as caught:
+    with pytest.raises(DabenchError, match=r"cannot write .*No space left") as caught:
         write_json(path, {"schema": 1, "a": 2})
     assert path.read_bytes() == before and caught.value.exit_code == 1
 

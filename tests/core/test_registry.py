@@ -90,7 +90,7 @@ def test_a_path_that_leads_nowhere_is_a_usage_error(module: types.ModuleType, pa
 def test_a_module_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "half_broken_module.py").write_text("from os import no_such_name\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UsageError, match="cannot import 'half_broken_module'.*no_such_name"):
+    with pytest.raises(UsageError, match=r"cannot import 'half_broken_module'.*no_such_name"):
         import_attribute("half_broken_module:x")
 
 
