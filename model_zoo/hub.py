@@ -28,6 +28,7 @@ from dabench.types import ModelEntry
 Notify = Callable[[str], None]
 
 PIN_FILE = "dabench-pins.json"
+MAX_TRANSFERS = 50
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ETAG = re.compile(r"[0-9A-Za-z_-]{1,128}")  # it becomes a file name
@@ -165,24 +166,15 @@ def _transfer(entry: ModelEntry, cache: Path, revision: str, pins: _Pins, notify
 
 def _fetch_blob(entry: ModelEntry, url: str, metadata: Any, blob: Path) -> None:
     """Bring the bytes of one blob into the cache, going on from a partial file of the same ETag."""
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import WeakFileLock, build_hf_headers
+    from huggingface_hub.utils import WeakFileLock
 
     blob.parent.mkdir(parents=True, exist_ok=True)
     part = blob.with_name(f"{blob.name}.dabench.part")
     with WeakFileLock(blob.with_name(f"{blob.name}.dabench.lock")):
         if blob.is_file():
             return
-        have = part.stat().st_size if part.is_file() else 0
-        if metadata.size is not None and have > metadata.size:
-            part.unlink()
-            have = 0
-        _require_space(entry, part.parent, (metadata.size or 0) - have)
-        headers = build_hf_headers()
-        if _host(url) != _host(metadata.location):
-            headers.pop("authorization", None)  # a token is for the hub, not for the store it redirects to
-        with part.open("ab") as stream:
-            http_get(metadata.location, stream, resume_size=have, headers=headers, expected_size=metadata.size)
+        if not any(_advance(entry, url, metadata, part) for _ in range(MAX_TRANSFERS)):
+            raise DownloadError(f"{entry.name}: {url} broke off {MAX_TRANSFERS} times", hint=_way_around(entry))
         expected = entry.sha256 or (metadata.etag if _SHA256.fullmatch(metadata.etag) else None)
         if expected and (sha256 := file_sha256(part)) != expected:
             part.unlink()
@@ -192,6 +184,30 @@ def _fetch_blob(entry: ModelEntry, url: str, metadata: Any, blob: Path) -> None:
                 hint=f"run the same command again; if it repeats, {_way_around(entry)}",
             )
         part.replace(blob)
+
+
+def _advance(entry: ModelEntry, url: str, metadata: Any, part: Path) -> bool:
+    """One more transfer into ``part``; False if it broke off but brought something, so that another is worth it."""
+    from huggingface_hub import errors
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
+    have = part.stat().st_size if part.is_file() else 0
+    if metadata.size is not None and have > metadata.size:
+        part.unlink()
+        have = 0
+    _require_space(entry, part.parent, (metadata.size or 0) - have)
+    headers = build_hf_headers()
+    if _host(url) != _host(metadata.location):
+        headers.pop("authorization", None)  # a token is for the hub, not for the store it redirects to
+    try:
+        with part.open("ab") as stream:
+            http_get(metadata.location, stream, resume_size=have, headers=headers, expected_size=metadata.size)
+    except (OSError, errors.HTTPError):
+        if part.stat().st_size > have:
+            return False
+        raise
+    return True
 
 
 def _checked(entry: ModelEntry, path: Path, commit: str, pins: _Pins) -> WeightFile | str:
