@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from dabench import datasets, protocols
@@ -183,3 +185,13 @@ def _describe_model(info: ModelInfo) -> Json:
         }
     )
     return described
+
+
+class _CallableModule(ModuleType):
+    """Importing the module hides the function of its name in the package, so the module is called alike."""
+
+    def __call__(self, *args: Any, **options: Any) -> Run:
+        return evaluate(*args, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule
