@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 Interval = tuple[float, float]
 
@@ -21,7 +22,7 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> In
     """
     if trials == 0:
         return float("nan"), float("nan")
-    z = float(ndtri(0.5 + confidence / 2.0))
+    z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
     share = successes / trials
     denominator = 1.0 + z * z / trials
     centre = (share + z * z / (2.0 * trials)) / denominator
