@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers.mlp import SwiGLUPacked
+from timm.layers import SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -51,9 +51,9 @@ class DinoV2Encoder(VisionTransformer):
 
     def __init__(self, config: DepthAnythingV2Config, drop_path_rate: float = 0.0) -> None:
         swiglu = config.mlp == "swiglu"
-        mlp_options: dict[str, Any] = (
-            {"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU, "mlp_ratio": 2.66667 * 2} if swiglu else {"mlp_ratio": 4.0}
-        )
+        mlp_options: dict[str, Any] = {"mlp_ratio": 4.0}
+        if swiglu:
+            mlp_options = {"mlp_ratio": 2.66667 * 2, "mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU}
         super().__init__(
             img_size=config.table_size * PATCH_SIZE,
             patch_size=PATCH_SIZE,
@@ -77,8 +77,10 @@ class DinoV2Encoder(VisionTransformer):
         `images` is [B, 3, H, W], H and W multiples of 14; each result is [B, H/14 * W/14, D], row by row, without the
         class token. `table` may give the resampled positional table (for export: a constant of a fixed size).
         """
-        rows, columns = images.shape[-2] // PATCH_SIZE, images.shape[-1] // PATCH_SIZE
+        # int: in a trace sizes are tensors, which the resampling cannot take; the size is fixed there
+        rows, columns = (int(side) // PATCH_SIZE for side in images.shape[-2:])
         tokens = self.patch_embed.proj(images).flatten(2).transpose(1, 2)
+        assert self.pos_embed is not None and self.cls_token is not None  # timm allows networks without
         table = resample_table(self.pos_embed, rows, columns) if table is None else table
         tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1) + table
         outputs = []

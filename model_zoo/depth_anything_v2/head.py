@@ -97,12 +97,14 @@ class DPTHead(nn.Module):
             levels.append(scratch.get_submodule(f"layer{index + 1}_rn")(x))
         fine = levels[0].shape[-2:]
         sizes = [level.shape[-2:] for level in levels[:3]]
-        path = scratch.refinenet4(levels[3], None, sizes[2])
-        path = scratch.refinenet3(path, levels[2], sizes[1])
-        path = scratch.refinenet2(path, levels[1], sizes[0])
-        path = scratch.refinenet1(path, levels[0], (2 * fine[0], 2 * fine[1]))
+        path = None
+        for level, size in ((4, sizes[2]), (3, sizes[1]), (2, sizes[0]), (1, (2 * fine[0], 2 * fine[1]))):
+            fuse = scratch.get_submodule(f"refinenet{level}")
+            path = fuse(levels[3], None, size) if path is None else fuse(path, levels[level - 1], size)
         path = enlarge(scratch.output_conv1(path), (rows * PATCH_SIZE, columns * PATCH_SIZE))
-        return scratch.output_conv2(path).squeeze(1)
+        conv, relu, last, activation = scratch.output_conv2
+        # The last convolution may be kept in float32 beside a half-precision network.
+        return activation(last(relu(conv(path)).to(last.weight.dtype))).squeeze(1)
 
 
 def enlarge(x: Tensor, size: tuple[int, int]) -> Tensor:

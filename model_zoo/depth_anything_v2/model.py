@@ -28,7 +28,7 @@ class DepthAnythingV2(nn.Module):
         The result is disparity >= 0 (larger is nearer, scale and shift unknown), or depth in metres in
         [0, `max_depth`]. `table` optionally gives the positional table resampled to (H/14, W/14).
         """
-        height, width = images.shape[-2:]
+        height, width = int(images.shape[-2]), int(images.shape[-1])
         if height % PATCH_SIZE or width % PATCH_SIZE:
             raise ValueError(f"network input is {height}x{width}; both sides must be multiples of {PATCH_SIZE}")
         grid = (height // PATCH_SIZE, width // PATCH_SIZE)
