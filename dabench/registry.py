@@ -140,6 +140,7 @@ def load_model(name: str, **options: Any) -> Any:
         reasons = "; ".join(f"{provider}: {reason}" for provider, reason in broken_providers().items())
         raise UnknownNameError("model", name, registry, hint=f"these model providers failed to load: {reasons}")
     entry = registry.get(name)
-    if entry.status == "published-only":
+    own_weights = entry.factory and options.get("checkpoint") is not None
+    if entry.status == "published-only" and not own_weights:
         raise ModelError(f"model '{name}' has published numbers only", hint=entry.reason)
     return import_attribute(entry.factory)(entry, **options)

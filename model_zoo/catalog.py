@@ -158,13 +158,15 @@ def _giant() -> ModelEntry:
     return ModelEntry(
         name="depth-anything-v2-giant",
         output=Output.DISPARITY,
-        summary="the teacher of the paper, DINOv2 ViT-G encoder; numbers only",
+        summary="the teacher of the paper, DINOv2 ViT-G encoder; numbers only, unless you bring weights",
+        factory=_FACTORY,
         status="published-only",
         licence="CC-BY-NC-4.0",
         parameters=_PARAMETERS["giant"],
         paper=PAPER,
         sources=(_README, "DepthAnything/Depth-Anything-V2, issue 287"),
-        reason="the authors never released its weights, and unofficial copies are of unknown origin",
+        reason="the authors never released its weights, and unofficial copies are of unknown origin; "
+        "weights of your own are given with --checkpoint FILE",
         options={"config": "giant"},
     )
 
