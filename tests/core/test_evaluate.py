@@ -270,6 +270,7 @@ class TestResume:
         assert without_time(resumed.folder) == without_time(whole.folder)
         assert (whole.metrics["accuracy"].value == 1.0) is (batch_size == 1)
 
+    @pytest.mark.slow
     def test_a_killed_process_loses_nothing(self, pair_set: Any, tmp_path: Path) -> None:
         root = pair_set(8)
         script = tmp_path / "slow.py"
@@ -308,6 +309,7 @@ class TestResume:
         assert without_time(folder) == without_time(tmp_path / "whole" / "model" / "pairs@1")
         assert json.loads((folder / "summary.json").read_text())["metrics"]["accuracy"]["value"] == 21 / 24
 
+    @pytest.mark.slow
     def test_a_full_disk_keeps_what_was_scored(self, pair_set: Any, tmp_path: Path) -> None:
         """The kernel refuses to let any file grow past a limit, in the middle of a line: a full disk, exactly."""
         root, limit = pair_set(40), 6000
