@@ -253,6 +253,27 @@ class TestTheCall:
         assert answer.code in (1, 2) and "a_file" in answer.err
 
 
+def test_an_interrupt_keeps_what_was_finished(prior: Command, pair_set: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from model_zoo.baselines import LocationPrior
+
+    root, calls, predict = pair_set(5), 0, LocationPrior.predict
+
+    def interrupted(self: LocationPrior, image: np.ndarray) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return predict(self, image)
+
+    monkeypatch.setattr(LocationPrior, "predict", interrupted)
+    answer = prior(root, "--workers", 1)
+    assert answer.code == 130 and "the same command continues" in answer.err
+    samples = Path("runs/location-prior/pairs@1/samples.jsonl")
+    kept = samples.read_text()
+    assert kept.count("\n") == 2
+    assert prior(root).code == 0 and calls == 6 and samples.read_text().startswith(kept)
+
+
 class TestPredict:
     def test_good_pictures_are_written_and_bad_ones_named(self, dabench: Command, tmp_path: Path) -> None:
         Image.fromarray(pixels(12, 16, 3)).save("good.png")

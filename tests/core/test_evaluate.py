@@ -390,6 +390,19 @@ class TestSelection:
         manifest = json.loads((again.folder / "run.json").read_text())
         assert manifest["selection"] == {"partial": True, "samples": 3}
 
+    def test_a_summary_never_outlives_its_selection(self, pair_set: Any, tmp_path: Path) -> None:
+        root, out = pair_set(6), tmp_path / "out"
+        few = run_pairs(root, out=out, limit=2)
+        assert few.folder is not None and (few.folder / "summary.json").exists()
+
+        def interrupt(state: Progress) -> None:
+            if state.done == 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run_pairs(root, out=out, progress=interrupt)
+        assert not (few.folder / "summary.json").exists()
+
     def test_in_batches_another_selection_is_another_run(self, pair_set: Any, tmp_path: Path) -> None:
         root, out = pair_set(6), tmp_path / "out"
         run_pairs(root, out=out, limit=3, batch_size=2)

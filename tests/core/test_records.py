@@ -52,6 +52,16 @@ def test_what_is_written_is_read_back(folder: RunFolder) -> None:
     assert content(folder) == before
 
 
+def test_every_sample_is_forced_to_disk(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    forced: list[int] = []
+    with folder.writing():
+        folder.begin(MANIFEST, fresh=True)
+        monkeypatch.setattr(records.os, "fsync", lambda descriptor: forced.append(os.fstat(descriptor).st_size))
+        for line in LINES:
+            folder.append(line)
+    assert len(forced) == len(set(forced)) == 5 and forced[-1] == (folder.path / SAMPLES).stat().st_size
+
+
 def test_json_has_no_nan_and_no_numpy(folder: RunFolder) -> None:
     line = {
         "id": "x",

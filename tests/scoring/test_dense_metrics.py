@@ -122,8 +122,9 @@ def test_fit_equals_numpy(mean: float, spread: float) -> None:
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1 / 3, 1e-30, -7e5, 3e38])
 def test_constant_prediction_carries_no_information(value: float) -> None:
     g = np.random.default_rng(0).uniform(1, 9, 999)
-    fit = least_squares(np.full(999, np.float32(value)), g)
-    assert fit.scale == 0.0 and fit.shift == pytest.approx(g.mean(), rel=1e-14)
+    for kind in (np.float32, np.float64):  # the mean of float64 values is rounded, and leaves a spread of rounding only
+        fit = least_squares(np.full(999, value, dtype=kind), g)
+        assert fit.scale == 0.0 and fit.shift == pytest.approx(g.mean(), rel=1e-14)
     assert math.isnan(least_squares(np.empty(0), np.empty(0)).scale)
 
 
@@ -210,6 +211,8 @@ def test_disparity_floor() -> None:
     assert inverse.min() < 1 / 8  # the outlier needs the floor
     expected = 1 / np.maximum(inverse, 1 / 8)
     assert default.metrics["mae"] == pytest.approx(np.abs(expected - depth).mean(), rel=1e-6)
+    unclipped = score(values, depth, Output.DISPARITY, depth_max=1e6)
+    assert unclipped.metrics["mae"] == pytest.approx(default.metrics["mae"], rel=1e-9), "floored, not only clipped"
     given_floor = score(values, depth, Output.DISPARITY, disparity_floor=0.25)
     expected = 1 / np.maximum(inverse, 0.25)
     assert given_floor.metrics["mae"] == pytest.approx(np.abs(expected - depth).mean(), rel=1e-6)
@@ -257,6 +260,15 @@ def test_withholding_pixels_never_improves_a_score(data: st.DataObject) -> None:
     assert withheld.n_usable == answered.n_usable - 1 and withheld.n_valid == answered.n_valid
     for name in DENSE_METRICS:
         assert worse(name, withheld.metrics[name], answered.metrics[name]), name
+
+
+def test_withholding_pixels_does_not_even_out_a_wrong_scale() -> None:
+    """silog measures spread: among values that are all far too small, too small is the better way to be wrong."""
+    depth = np.array([[1.0, 1.0, 1.0, 1.0, 1.0, 10.0]])
+    values = np.array([[0.002, 0.002, 0.002, 0.002, 10.0, 0.02]])
+    answered = score(values, depth, Output.METRIC)
+    values[0, 4] = np.nan
+    assert worse("silog", score(values, depth, Output.METRIC).metrics["silog"], answered.metrics["silog"])
 
 
 def test_withholding_good_pixels_of_a_fitted_map_never_improves_it() -> None:
