@@ -44,7 +44,7 @@ class DepthAnythingV2Config:
 
 
 CONFIGS: dict[str, DepthAnythingV2Config] = {
-    "tiny": DepthAnythingV2Config("vitt", 192, 12, 3, "mlp", (2, 5, 8, 11), 32, (24, 48, 64, 64), table_size=12),
+    "tiny": DepthAnythingV2Config("vitt", 192, 8, 3, "mlp", (1, 3, 5, 7), 32, (24, 48, 64, 64), table_size=12),
     "small": DepthAnythingV2Config("vits", 384, 12, 6, "mlp", (2, 5, 8, 11), 64, (48, 96, 192, 384)),
     "base": DepthAnythingV2Config("vitb", 768, 12, 12, "mlp", (2, 5, 8, 11), 128, (96, 192, 384, 768)),
     "large": DepthAnythingV2Config("vitl", 1024, 24, 16, "mlp", (4, 11, 17, 23), 256, (256, 512, 1024, 1024)),
