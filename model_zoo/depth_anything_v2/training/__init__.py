@@ -1,0 +1,1 @@
+"""Training of Depth Anything V2: losses, rendered data, augmentation and the bundled tiny model."""
