@@ -264,8 +264,8 @@ def test_withholding_pixels_never_improves_a_score(data: st.DataObject) -> None:
 
 def test_withholding_pixels_does_not_even_out_a_wrong_scale() -> None:
     """silog measures spread: among values that are all far too small, too small is the better way to be wrong."""
-    depth = np.array([[1.0, 1.0, 1.0, 1.0, 1.0, 10.0]])
-    values = np.array([[0.002, 0.002, 0.002, 0.002, 10.0, 0.02]])
+    depth = np.array([[6.0, 6.0, 6.0, 6.0, 6.0, 10.0]])
+    values = np.array([[0.002, 0.002, 0.002, 0.002, 10.0, 0.003]])
     answered = score(values, depth, Output.METRIC)
     values[0, 4] = np.nan
     assert worse("silog", score(values, depth, Output.METRIC).metrics["silog"], answered.metrics["silog"])
