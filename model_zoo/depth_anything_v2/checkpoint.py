@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dabench.errors import CheckpointError
+from model_zoo.catalog import entries
 
 from .config import CONFIGS, DepthAnythingV2Config
 from .huggingface import is_huggingface, to_official
@@ -56,8 +57,10 @@ class OfficialState:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_state(path: str | Path) -> OfficialState:
+def load_state(path: str | Path, *, sha256: str | None = None) -> OfficialState:
     """Read any supported weight file. Nothing in it is executed (`weights_only=True` always).
+
+    With the file's `sha256`, an official file is recognised under whatever name it lies here.
 
     Raises CheckpointError, naming the file and the way out, when it is absent, damaged, or not Depth Anything V2.
     """
@@ -69,7 +72,7 @@ def load_state(path: str | Path) -> OfficialState:
     else:
         layout = "official"
     encoder = _encoder_of(tensors, path)
-    facts = _facts_beside(path) | _facts_in_name(path) | _facts_in_metadata(metadata)
+    facts = _facts_beside(path) | _facts_in_name(path) | _facts_in_metadata(metadata) | _facts_of_known_file(sha256)
     _refuse_other_version(facts, CONFIGS[encoder], path)
     notes = []
     if not facts.keys() & {"version", "taps"}:
@@ -251,6 +254,19 @@ def _encoder_of(tensors: Tensors, path: Path) -> str:
     raise CheckpointError(
         f"{path} holds an unknown encoder: width {dim}, {depth} blocks, a positional table of {side}x{side}",
         hint="known encoders: " + ", ".join(f"{n} ({c.embed_dim}, {c.depth} blocks)" for n, c in CONFIGS.items()),
+    )
+
+
+def _facts_of_known_file(sha256: str | None) -> dict[str, Any]:
+    """What the catalogue says of a file with this checksum."""
+    known = next((entry for entry in entries() if sha256 and entry.sha256 == sha256), None)
+    if known is None:
+        return {}
+    max_depth = known.options.get("max_depth")
+    return (
+        {"version": 2, "kind": "relative"}
+        if max_depth is None
+        else {"version": 2, "kind": "metric", "max_depth": float(max_depth)}
     )
 
 

@@ -182,7 +182,8 @@ def resize_and_convolve(x: Tensor, conv: _Affine, size: tuple[int, int], last: _
         return _finish(_convolve(enlarge(x, size), conv), last)
     strip = max(8, STRIP_BYTES // (len(x) * width * x.shape[1] * x.element_size()))
     x = x.permute(0, 2, 3, 1)
-    position = torch.arange(height, dtype=torch.float64) * ((x.shape[1] - 1) / (height - 1))
+    # float32 positions, as F.interpolate computes them: exact ones would differ from the official result by up to 1e-5
+    position = torch.arange(height, dtype=torch.float32) * (torch.tensor(x.shape[1] - 1.0) / (height - 1))
     upper = position.long().clamp_(max=x.shape[1] - 1)
     lower = (upper + 1).clamp_(max=x.shape[1] - 1)
     share = (position - upper).to(x.dtype)[:, None, None]

@@ -72,11 +72,12 @@ def check_image(image: npt.NDArray[np.uint8], input_size: int) -> tuple[int, int
 def prepare(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.float32]:
     """uint8 RGB [H, W, 3] -> float32 [3, h, w] of `size`, ImageNet-normalised.
 
-    Cubic resampling works on floats in [0, 1] and is not clamped, so values may leave the range of the image.
+    Cubic resampling works on floats in [0, 1] and is not clamped, so values may leave the range of the image. They are
+    float64 as in the official code: on float32 OpenCV also places the samples in float32, off by 1e-4 in the result.
     """
     height, width = size
-    resized = cv2.resize(image.astype(np.float32) / np.float32(255), (width, height), interpolation=cv2.INTER_CUBIC)
-    normalised = (resized - np.asarray(IMAGENET_MEAN, np.float32)) / np.asarray(IMAGENET_STD, np.float32)
+    resized = cv2.resize(image / 255.0, (width, height), interpolation=cv2.INTER_CUBIC)
+    normalised = (resized - np.asarray(IMAGENET_MEAN)) / np.asarray(IMAGENET_STD)
     return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32)
 
 
