@@ -11,7 +11,7 @@ from typing import Any
 
 from dabench import datasets, protocols
 from dabench.datasets.base import Dataset
-from dabench.errors import DatasetError, UnknownNameError, UsageError
+from dabench.errors import DatasetError, ProtocolError, UnknownNameError, UsageError
 from dabench.inference import CallableModel, score_samples
 from dabench.protocols import Protocol
 from dabench.records import SCHEMA, Json, RunFolder, environment, provenance, to_json
@@ -68,6 +68,8 @@ def evaluate(
     for option, value in (("batch_size", batch_size), ("workers", workers), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{option} must be at least 1, got {value}")
+    if recipe.alignment is not None and recipe.alignment.method(scored.info.output) == "refuse":
+        raise UsageError(f"{recipe.id} does not score {scored.info.output} output", hint=f"dabench show {recipe.id}")
     dataset = _open(recipe, data_root, subset)
     ids = dataset.ids[:limit] if limit is not None else dataset.ids
     partial = len(ids) < dataset.total_samples
@@ -158,6 +160,11 @@ def _open(recipe: Protocol, data_root: str | Path | None, subset: Sequence[str] 
     only = None if subset is None else frozenset(subset)
     if only is not None and not only:
         raise UsageError("the subset names no sample")
+    info = datasets.registry().get(recipe.dataset.name).info
+    if recipe.dataset.split not in info.splits:
+        raise ProtocolError(
+            f"{recipe.id}: dataset '{info.name}' has the splits {info.splits}, not '{recipe.dataset.split}'"
+        )
     root = Path(data_root) if data_root is not None else None
     dataset = datasets.open_dataset(recipe.dataset.name, root, task=recipe.task, only=only)
     expected = recipe.dataset.expected

@@ -85,7 +85,7 @@ def score_samples(
                 assert not isinstance(sample, Exception)
                 line |= _score(recipe, rule, sample, outcome)
             except Exception as error:
-                line |= _failed(recipe, dataset.targets(sample_id), error)
+                line |= _failed(recipe, rule, sample, model.info.output, dataset.targets(sample_id), error)
             line["seconds"] = seconds
             yield line
 
@@ -178,8 +178,13 @@ def _score(recipe: Protocol, rule: DenseRule | None, sample: Sample | PairSample
     }
 
 
-def _failed(recipe: Protocol, targets: int, error: Exception) -> Json:
-    """The line of a sample that could not be scored: its pairs are wrong, its pixels uncovered."""
+def _failed(
+    recipe: Protocol, rule: DenseRule | None, sample: Loaded, output: Output, targets: int, error: Exception
+) -> Json:
+    """The line of a sample that failed: its pairs are wrong, its pixels unusable.
+
+    Where not even the ground truth could be read there is nothing to score against, and the metrics are NaN.
+    """
     message = str(error) or traceback.format_exception_only(error)[-1].strip()
     line: Json = {
         "status": "failed",
@@ -191,6 +196,10 @@ def _failed(recipe: Protocol, targets: int, error: Exception) -> Json:
     }
     if recipe.task == "pairs":
         return {**line, "n_correct": 0, "accuracy": 0.0 if targets else None, "correct": [0] * targets}
+    if isinstance(sample, Sample) and rule is not None:
+        nothing = Prediction(np.full(sample.depth.shape, np.nan, np.float32), output)
+        score = score_dense(nothing, sample.depth, sample.valid, rule)
+        return {**line, "n_valid": score.n_valid, **score.metrics}
     return {**line, **dict.fromkeys(DENSE_METRICS)}
 
 
@@ -199,11 +208,7 @@ def _dense_rule(recipe: Protocol) -> DenseRule:
     alignment = recipe.alignment
     floor, farthest = alignment.disparity_floor, alignment.depth_range[1]
     return DenseRule(
-        method={
-            Output.DISPARITY: alignment.disparity,
-            Output.DEPTH: alignment.depth,
-            Output.METRIC: alignment.metric,
-        },
+        method={output: alignment.method(output) for output in Output},
         valid_min=recipe.valid.min,
         valid_max=recipe.valid.max,
         disparity_floor=None if isinstance(floor, str) else floor,

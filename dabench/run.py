@@ -89,7 +89,7 @@ class Tally:
         if self._pairs:
             self._top += line["n_correct"]
             self._bottom += line["n_valid"]
-        elif line["status"] == "ok" and line[self._metric] is not None:
+        elif line[self._metric] is not None:
             self._top += line[self._metric]
             self._bottom += 1
 

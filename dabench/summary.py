@@ -62,7 +62,7 @@ def summarise(protocol: Protocol, lines: Lines, *, model: Json, dataset: Json, p
 def _coverage(lines: Lines) -> float:
     """Usable predictions over valid pixels or pairs.
 
-    A dense sample that failed counts as an uncovered image of the mean size, since its pixels could not be counted.
+    A dense sample whose ground truth could not be read counts as an uncovered image of the mean size.
     """
     valid = sum(line["n_valid"] for line in lines)
     usable = sum(line["n_usable"] for line in lines)
@@ -86,7 +86,7 @@ def _metrics(protocol: Protocol, lines: Lines, *, wilson: bool) -> Json:
             else:
                 interval = cluster_bootstrap_interval(correct, pairs)
         else:
-            values = [line[name] for line in lines if line["status"] == "ok" and line[name] is not None]
+            values = [line[name] for line in lines if line[name] is not None]
             value = sum(values) / len(values) if values else float("nan")
             interval = cluster_bootstrap_interval(values, [1.0] * len(values))
         result[name] = {"value": value, "ci95": list(interval)}

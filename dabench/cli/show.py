@@ -160,7 +160,7 @@ def _describe_protocol(entry: dict[str, Any]) -> list[str]:
             ("depth", _alignment_words(alignment["depth"])),
             ("metric", _alignment_words(alignment["metric"])),
             ("then", f"clipped to [{low} m, {at.get(high, f'{high} m')}]"),
-            ("unusable value", "counts as the end of that range that is farther from the truth"),
+            ("unusable value", "counts, for each metric, as the worse end of that range"),
             ("total", "mean over images of per-image metrics; interval by a bootstrap over images"),
         ]
     expected = [

@@ -26,6 +26,7 @@ class DatasetInfo:
         bundled: it is in the wheel.
         root_is_set: ``--data-root`` is the set itself, not its parent.
         expected: counts that hold for the whole set, in words.
+        splits: the parts a protocol may name.
     """
 
     name: str
@@ -39,6 +40,7 @@ class DatasetInfo:
     bundled: bool = False
     root_is_set: bool = False
     expected: str = "any number of images"
+    splits: tuple[str, ...] = ("all",)
 
 
 class Dataset(abc.ABC):

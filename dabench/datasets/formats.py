@@ -15,7 +15,7 @@ from dabench.types import DepthMap, Image, Mask
 
 EXIF_ORIENTATION = 0x0112
 # Beyond this a file is a decompression bomb, not a photograph; ETH3D's largest images have 26 megapixels.
-MAX_PIXELS = 400_000_000
+MAX_PIXELS = 178_000_000  # just below where Pillow itself refuses
 
 
 def _open(path: Path) -> PillowImage.Image:

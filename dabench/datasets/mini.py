@@ -35,6 +35,7 @@ class Mini(Pairs):
         layout=LAYOUT + "; depth/<scene>/<name>.png (uint16, 0 = no surface) and metadata.json with each depth_scale",
         how_to_get="it is installed with dabench; `dabench render` makes more of its kind",
         bundled=True,
+        splits=("heldout",),
     )
 
     def __init__(self, root: Path | None, *, task: str = "pairs", only: frozenset[str] | None = None) -> None:

@@ -57,6 +57,10 @@ class Alignment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     depth_range: tuple[Positive, Positive | Literal["max-ground-truth"]] = (1e-3, "max-ground-truth")
     unusable: Literal["worst"] = "worst"
 
+    def method(self, output: str) -> str:
+        """The method for one output kind."""
+        return {"disparity": self.disparity, "depth": self.depth, "metric": self.metric}[output]
+
 
 class Comparison(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a pair is decided: the strictly larger disparity (smaller depth) at the pixel [row, col] is closer."""

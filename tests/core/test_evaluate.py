@@ -515,7 +515,13 @@ def test_dense_runs_count_failed_images_as_uncovered(tmp_path: Path) -> None:
 
     run = evaluate(truth, "mini-depth", output="metric", data_root=tmp_path)
     assert run.summary["counts"] == {"expected": 4, "ok": 2, "empty": 1, "failed": 1}
-    assert run.metrics["abs_rel"].value < 1e-6 and run.metrics["delta1"].value == 1.0
+    failed = next(line for line in run.samples if line["status"] == "failed")
+    assert (
+        failed["n_valid"] == 12 * 16 and failed["coverage"] == 0 and failed["delta1"] == 0 and failed["abs_rel"] > 100
+    )
+    perfect = [line["abs_rel"] for line in run.samples if line["status"] == "ok"]
+    assert max(perfect) < 1e-6 and run.metrics["abs_rel"].value == pytest.approx(failed["abs_rel"] / 3)
+    assert run.metrics["delta1"].value == pytest.approx(2 / 3)
     assert run.summary["coverage"] == pytest.approx(2 / 3) and not run.ok
     empty = next(line for line in run.samples if line["status"] == "empty")
     assert empty["coverage"] is None and empty["abs_rel"] is None
