@@ -39,7 +39,14 @@ def render(
         raise UnknownNameError("split", split, ("train", "heldout"))
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file, not a folder")
-    settings = Settings(seed=seed, split=split, size=image_size(size), scene_types=types, views=views, samples=samples)
+    settings = Settings(
+        seed=seed,
+        split="heldout" if split == "heldout" else "train",
+        size=image_size(size),
+        scene_types=types,
+        views=views,
+        samples=samples,
+    )
     stderr = messages()
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("scenes"), TimeRemainingColumn())
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:

@@ -45,4 +45,4 @@ def make(out: Path, *, workers: int = 2, scratch: Path | None = None) -> int:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    make(Path(sys.argv[1]), scratch=Path(sys.argv[2]) if len(sys.argv) > 2 else None)
