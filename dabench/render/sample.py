@@ -74,6 +74,8 @@ def worth_showing(geometry: Geometry, scene: str) -> bool:
     nearest = 0.12 if scene == "object" else 0.25
     if low < nearest or high / low < 1.35 or (scene in ("indoor", "adverse_style") and middle < 0.55):
         return False
+    if scene == "transparent_reflective" and not 0.04 < geometry.see_through.mean() < 0.8:
+        return False
     shares = np.bincount(geometry.surface.ravel()) / geometry.surface.size
     if (shares > 0.004).sum() < 4 or shares[1:].max(initial=0) > 0.7:
         return False
