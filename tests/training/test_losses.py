@@ -9,6 +9,7 @@ import torch
 from model_zoo.depth_anything_v2.training.losses import (
     CollapseDetector,
     CollapseError,
+    anchored_loss,
     depth_loss,
     gradient_matching,
     masked_median,
@@ -201,6 +202,23 @@ def test_normalised_map_has_zero_median_and_unit_deviation() -> None:
     assert masked_median(values, m).abs().max() < 1e-6
     for image, mask in zip(values, m, strict=True):
         assert float(image[mask].abs().mean()) == pytest.approx(1, rel=1e-5)
+
+
+def test_anchored_loss_wants_the_normalised_target_itself() -> None:
+    _, d, m = maps(16, invalid=0.5)
+    target = normalise(d, m).values.clamp(-3, 4)
+    perfect = anchored_loss(target, d, m)
+    assert float(perfect.total) == pytest.approx(0, abs=1e-6)
+    assert float(anchored_loss(2 * target, d, m).data) > 0.5
+    assert float(anchored_loss(torch.zeros_like(d), d, m).data) == pytest.approx(1.0, rel=0.02)
+    assert float(anchored_loss(target.masked_fill(~m, 1e6), d, m).total) == pytest.approx(0, abs=1e-6)
+
+
+def test_anchored_loss_without_valid_pixels_is_zero() -> None:
+    p, d, m = maps(17)
+    p.requires_grad_(True)
+    anchored_loss(p, d, torch.zeros_like(m)).total.backward()
+    assert p.grad is not None and (p.grad == 0).all()
 
 
 def test_detector_stops_on_constant_and_on_dead_output() -> None:

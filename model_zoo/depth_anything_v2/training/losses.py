@@ -21,6 +21,8 @@ SCALE_FLOOR = 1e-4
 FLAT_TARGET = 1e-3
 """A min-max normalised target whose spread is below this (a wall, all sky) carries no order and is skipped."""
 
+ANCHOR_RANGE = (-3.0, 4.0)
+
 GRADIENT_SCALES = 4
 GRADIENT_WEIGHT = 2.0
 
@@ -148,6 +150,25 @@ def depth_loss(
             gradient = _mean_over(_gradient_term(residual, valid, scales), counted, prediction)
         else:
             gradient = torch.zeros_like(data)
+        return DepthLoss(data + gradient_weight * gradient, data, gradient, counted.sum().to(data.dtype))
+
+
+def anchored_loss(
+    prediction: Tensor, target: Tensor, valid: Tensor, gradient_weight: float = GRADIENT_WEIGHT
+) -> DepthLoss:
+    """`depth_loss` with the prediction taken as it is: the network is to output the normalised target itself.
+
+    Ours, for the first steps from random weights. Dividing by the prediction's own deviation makes an uninformed
+    prediction cost up to 1.4, more than a constant (1.0), and amplifies its noise; here it costs about 1 and may
+    shrink. Targets are clamped to ANCHOR_RANGE deviations, since nothing tells which image has a very near corner.
+    """
+    with torch.autocast(prediction.device.type, enabled=False):
+        prediction = _widen(prediction)
+        d = normalise(target, valid)
+        counted = _counted(d.scale, valid)
+        residual = (prediction - d.values.clamp(*ANCHOR_RANGE)).masked_fill(~valid, 0.0)
+        data = _mean_over(_data_term(residual, valid), counted, prediction)
+        gradient = _mean_over(_gradient_term(residual, valid, GRADIENT_SCALES), counted, prediction)
         return DepthLoss(data + gradient_weight * gradient, data, gradient, counted.sum().to(data.dtype))
 
 
