@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,11 +127,3 @@ def _views(
         families = tuple(sorted(kit.families | {f"style:{look.name}"}))
         found.append(Rendered(name, kind, pixels, geometry.depth, families, offers))
     return found
-
-
-Progress = Callable[[int, int], None]
-
-
-def proportion(weights: dict[str, int]) -> Sequence[str]:
-    """A scene-type list in which each name is repeated `weight` times."""
-    return tuple(name for name, weight in weights.items() for _ in range(weight))
