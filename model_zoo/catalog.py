@@ -27,7 +27,7 @@ _FACTORY = "model_zoo.depth_anything_v2.factory:load"
 _BASELINES = "model_zoo.baselines"
 
 _ENCODERS = {"small": "vits", "base": "vitb", "large": "vitl"}
-_TINY_PARAMETERS = 5_779_105
+_TINY_PARAMETERS = 3_998_113
 _PARAMETERS = {"small": 24_785_089, "base": 97_470_785, "large": 335_315_649, "giant": 1_258_132_225}
 _LICENCES = {"small": "Apache-2.0", "base": "CC-BY-NC-4.0", "large": "CC-BY-NC-4.0"}
 

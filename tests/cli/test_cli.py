@@ -189,13 +189,17 @@ def test_listings_import_nothing_heavy(arguments: list[str]) -> None:
 
 def test_the_commands_in_the_documents_exist() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    seen = 0
     for page in pages:
-        for line in re.findall(r"^\s*(?:\$ )?dabench (.*)$", page.read_text(), flags=re.MULTILINE):
+        code = "\n".join(re.findall(r"^ *```sh\n(.*?)^ *```", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+        for line in re.findall(r"^ *dabench (.*)$", code, flags=re.MULTILINE):
+            seen += 1
             words = line.split("#")[0].split()
             assert words[0] in verbs(), f"{page.name}: dabench {line}"
             spoken = run(*words[: 2 if words[0] == "data" else 1], "--help")
             for option in (w for w in words if w.startswith("--")):
                 assert option.split("=")[0] in spoken, f"{page.name}: {option} in dabench {line}"
+    assert seen >= 5
 
 
 def test_the_readme_agrees_with_the_records() -> None:
