@@ -119,7 +119,7 @@ def test_batch_without_valid_pixel_gives_zero_loss_and_zero_gradient() -> None:
     p.requires_grad_(True)
     loss = depth_loss(p, d, torch.zeros_like(m))
     loss.total.backward()
-    assert float(loss.total) == 0 and float(loss.counted) == 0
+    assert loss.total.item() == 0 and loss.counted.item() == 0
     assert p.grad is not None and (p.grad == 0).all()
 
 

@@ -69,7 +69,7 @@ def test_interrupted_run_ends_with_the_same_weights(data: Path, tmp_path: Path) 
 @pytest.mark.slow
 def test_training_lowers_the_loss_and_exports_a_model_that_loads(data: Path, tmp_path: Path) -> None:
     settings = replace(SMALL, augmentation=Augmentation(colour=0, style=0, erase=0, noise=0, shading=0))
-    trainer = Trainer((data,), tmp_path / "run", settings, Budget(steps=60))
+    trainer = Trainer((data,), tmp_path / "run", settings, Budget(steps=40))
     trainer.pool.scan()
     before = evaluate(trainer.average, trainer.pool.validation, (42, 56))
     trainer.run(log_every=10)
@@ -115,9 +115,10 @@ def test_gradient_does_not_depend_on_the_number_of_workers(data: Path, workers: 
     found, prediction = Workers(model, workers).gradients(batch, 2.0)
     assert found.total == pytest.approx(loss.total.item(), rel=1e-4)
     assert prediction.shape == (6, 28, 42)
+    floor = 1e-5 * max(float(gradient.abs().max()) for gradient in expected)  # the last bias has none but rounding
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
         assert parameter.grad is not None
-        torch.testing.assert_close(parameter.grad, gradient, atol=2e-4 * float(gradient.abs().max() + 1e-6), rtol=1e-3)
+        torch.testing.assert_close(parameter.grad, gradient, atol=floor, rtol=1e-3)
 
 
 def test_non_finite_steps_are_skipped_and_counted(data: Path, tmp_path: Path) -> None:
