@@ -22,7 +22,7 @@ Image = npt.NDArray[np.float32]
 class Augmentation:
     """Strengths; probabilities are per image."""
 
-    area: tuple[float, float] = (0.4, 1.0)
+    area: tuple[float, float] = (0.35, 1.0)
     """Share of the image that a crop covers."""
     aspect: float = 1.2
     """A crop is stretched by up to this factor either way."""
@@ -31,16 +31,16 @@ class Augmentation:
     perspective: float = 0.06
     """Corners move by up to this share of the sides."""
     flip: float = 0.5
-    geometry: float = 0.4
+    geometry: float = 0.5
     """How often rotation and perspective happen at all."""
     colour: float = 0.9
     grey: float = 0.15
-    shading: float = 0.25
-    style: float = 0.12
-    blur: float = 0.25
-    noise: float = 0.3
-    jpeg: float = 0.15
-    erase: float = 0.12
+    shading: float = 0.4
+    style: float = 0.25
+    blur: float = 0.3
+    noise: float = 0.4
+    jpeg: float = 0.2
+    erase: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def warp(
     )
     valid = label > 0
     target = (np.maximum(label, 1) - 1) / np.float32(DISPARITY_LEVELS)
-    return image.astype(np.float32) / 255, target.astype(np.float32), valid
+    return image.astype(np.float32) / np.float32(255), target.astype(np.float32), valid
 
 
 def _uniform_log(rng: np.random.Generator, factor: float, size: int | None = None) -> npt.NDArray[np.float32]:
@@ -115,13 +115,13 @@ def jitter_colour(rng: np.random.Generator, image: Image) -> Image:
 def _hue_rotation(angle: float) -> npt.NDArray[np.float32]:
     """Rotation [3, 3] about the grey axis."""
     axis = np.full((3, 1), 1 / np.sqrt(3)) * angle
-    return cv2.Rodrigues(axis)[0].astype(np.float32)
+    return np.asarray(cv2.Rodrigues(axis)[0], np.float32)
 
 
 def smooth_field(rng: np.random.Generator, size: tuple[int, int], cells: int) -> npt.NDArray[np.float32]:
     """Unit-variance noise [H, W] with about `cells` bumps along the short side."""
     coarse = rng.standard_normal((cells + 2, cells + 3)).astype(np.float32)
-    return cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def shade(rng: np.random.Generator, image: Image) -> Image:
@@ -163,11 +163,12 @@ def restyle(rng: np.random.Generator, image: Image) -> Image:
 def blur(rng: np.random.Generator, image: Image) -> Image:
     """Gaussian defocus or a short straight motion."""
     if rng.random() < 0.7:
-        return cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.8)))
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.8))), np.float32)
     length = int(rng.integers(3, 8))
     kernel = np.zeros((length, length), np.float32)
     cv2.line(kernel, (0, int(rng.integers(length))), (length - 1, int(rng.integers(length))), 1.0)
-    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
+    blurred = cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(blurred, np.float32)
 
 
 def add_noise(rng: np.random.Generator, image: Image) -> Image:
@@ -175,7 +176,7 @@ def add_noise(rng: np.random.Generator, image: Image) -> Image:
     channels = 3 if rng.random() < 0.6 else 1
     noise = rng.standard_normal((*image.shape[:2], channels), np.float32)
     if rng.random() < 0.3:
-        noise = 2 * cv2.GaussianBlur(noise, (0, 0), 1.0).reshape(noise.shape)
+        noise = np.asarray(2 * cv2.GaussianBlur(noise, (0, 0), 1.0), np.float32).reshape(noise.shape)
     return np.clip(image + np.float32(rng.uniform(0.005, 0.07)) * noise, 0, 1)
 
 
@@ -184,7 +185,7 @@ def compress(rng: np.random.Generator, image: Image) -> Image:
     encoded = cv2.imencode(
         ".jpg", (image * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 86))]
     )
-    return cv2.imdecode(encoded[1], cv2.IMREAD_UNCHANGED).astype(np.float32) / 255
+    return np.asarray(cv2.imdecode(encoded[1], cv2.IMREAD_UNCHANGED), np.float32) / np.float32(255)
 
 
 def erase(rng: np.random.Generator, image: Image) -> Image:

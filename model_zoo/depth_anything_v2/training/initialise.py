@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -55,7 +57,8 @@ def initialise(model: DepthAnythingV2, seed: int, output_bias: float = 1.0) -> N
     The last bias is positive: a last ReLU that starts at zero everywhere has no gradient and never recovers.
     """
     generator = torch.Generator().manual_seed(seed)
-    encoder, scratch = model.pretrained, model.depth_head.scratch
+    encoder: Any = model.pretrained
+    scratch: Any = model.depth_head.scratch
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.Linear):
@@ -75,9 +78,9 @@ def initialise(model: DepthAnythingV2, seed: int, output_bias: float = 1.0) -> N
         encoder.patch_embed.proj.weight.copy_(cosine_patch_filters(model.config.embed_dim))
         encoder.pos_embed.copy_(sinusoidal_table(model.config.table_size, model.config.embed_dim))
         nn.init.normal_(encoder.cls_token, std=0.02, generator=generator)
-        for name, module in scratch.named_modules():
+        for name, unit in scratch.named_modules():
             if name.endswith(("resConfUnit1.conv2", "resConfUnit2.conv2")):
-                module.weight.mul_(0.3)  # residual units start close to the identity
+                unit.weight.mul_(0.3)  # residual units start close to the identity
         scratch.layer1_rn.weight.mul_(0.3)  # layout before texture: fine maps start faint
         scratch.layer2_rn.weight.mul_(0.5)
         scratch.output_conv2[2].weight.mul_(0.3)  # spread well below the bias: no dead pixels

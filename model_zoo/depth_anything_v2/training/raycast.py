@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[np.floating[Any]]
 Texture = Callable[[Array, Array], Array]
 """(position [N, 3] in metres in the solid's own axes, normal [N, 3] likewise) -> colour [N, 3] in [0, 1]."""
 

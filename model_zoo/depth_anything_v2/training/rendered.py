@@ -141,7 +141,7 @@ class RenderedPool:
         pairs = _pairs(annotations)
         if is_held_out and not len(pairs):
             pairs = drawn_pairs(disparity, zlib.crc32(name.encode()))
-        sample = RenderedSample(str(Path(name).with_suffix("")), image, disparity, pairs)
+        sample = RenderedSample(str(Path(name).with_suffix("")), np.asarray(image, np.uint8), disparity, pairs)
         self._root_of[sample.id] = index
         (self.validation if is_held_out else self.train).append(sample)
         self._known.add(key)

@@ -72,7 +72,7 @@ def room(rng: np.random.Generator) -> View:
             side = rng.integers(3)
             x, z, angle = [(x, d / 2 - 0.4, np.pi), (-w / 2 + 0.4, z, np.pi / 2), (w / 2 - 0.4, z, -np.pi / 2)][side]
         group = Group(x, 0, z, angle + rng.normal(0, 0.08))
-        rng.choice(FURNITURE)(group, rng, random_texture(rng))
+        FURNITURE[int(rng.integers(len(FURNITURE)))](group, rng, random_texture(rng))
         solids += group.solids
     for _ in range(rng.integers(0, 8)):  # pictures, doors, windows, wall cupboards
         width, height, thick = rng.uniform(0.3, 1.6), rng.uniform(0.3, 2.0), rng.choice([0.02, 0.05, 0.35])

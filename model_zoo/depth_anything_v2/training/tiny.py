@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..checkpoint import save_state
 from ..config import CONFIGS
@@ -117,7 +118,10 @@ def size_at(progress: float, settings: Settings) -> tuple[int, int]:
 
 def make_optimisers(model: DepthAnythingV2, settings: Settings) -> list[torch.optim.Optimizer]:
     """Muon for the hidden matrices and AdamW for the rest, or AdamW for all."""
-    qkv, hidden, decayed, plain = [], [], [], []
+    qkv: list[nn.Parameter] = []
+    hidden: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_hidden = ".blocks." in name or "resConfUnit" in name or "_rn." in name
         if parameter.ndim < 2 or name.endswith(("pos_embed", "cls_token")):
@@ -133,7 +137,9 @@ def make_optimisers(model: DepthAnythingV2, settings: Settings) -> list[torch.op
     )
     if settings.optimiser == "adamw":
         return [adamw]
-    halves = [[{"params": qkv[i::2], "split": 3}, {"params": hidden[i::2]}] for i in range(2)]  # one a thread
+    halves: list[list[dict[str, object]]] = [
+        [{"params": qkv[i::2], "split": 3}, {"params": hidden[i::2]}] for i in range(2)
+    ]  # one a thread
     return [*(Muon(half, lr=settings.learning_rate, weight_decay=settings.weight_decay) for half in halves), adamw]
 
 
