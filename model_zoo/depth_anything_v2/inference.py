@@ -4,6 +4,7 @@ What differs from `model.DepthAnythingV2`, which stays the trainable and officia
 
 - LayerScale is folded into the two projections it follows, and both add onto the residual stream in place;
 - the decoder's 1x1 projections and its transposed convolutions (kernel = stride) are matrix products on tokens;
+- queries, keys and values are laid out head by head for attention;
 - the two large resize-and-convolve steps at the end run in strips of rows, so that their maps stay in the cache;
 - the positional table is resampled once per size.
 """
@@ -123,7 +124,7 @@ class InferenceNetwork:
         taps = []
         for index, block in enumerate(self.blocks):
             qkv = F.linear(F.layer_norm(stream, (dim,), *block.norm1, NORM_EPS), *block.qkv)
-            q, k, v = qkv.view(shape).permute(2, 0, 3, 1, 4)
+            q, k, v = qkv.view(shape).permute(2, 0, 3, 1, 4).contiguous()  # attention reads each head many times
             mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, dim)
             _add_linear(stream, mixed, block.proj)
             hidden = F.linear(F.layer_norm(stream, (dim,), *block.norm2, NORM_EPS), *block.fc1)

@@ -63,13 +63,18 @@ def test_small_equals_official_at_a_wide_size(
     check_both(official, small_state, official.SIZES["vits"], small, images(*WIDE))
 
 
+@pytest.fixture(scope="module")
+def base_state(official: ModuleType) -> dict[str, Tensor]:
+    return official.random_state(official.SIZES["vitb"], seed=1)
+
+
 @pytest.mark.slow
-def test_base_equals_official(official: ModuleType, make_network: Any) -> None:
-    size = official.SIZES["vitb"]
-    state = official.random_state(size, seed=1)
-    network = make_network(state, CONFIGS["base"])
-    for height, width in [*SIZES, WIDE]:
-        check_both(official, state, size, network, images(height, width))
+@pytest.mark.parametrize("size", [*SIZES, WIDE])
+def test_base_equals_official(
+    official: ModuleType, base_state: dict[str, Tensor], make_network: Any, size: tuple[int, int]
+) -> None:
+    network = make_network(base_state, CONFIGS["base"])
+    check_both(official, base_state, official.SIZES["vitb"], network, images(*size))
 
 
 @pytest.mark.slow
