@@ -69,7 +69,7 @@ def _devices() -> list[tuple[bool | None, str, str]]:
     if torch.backends.mps.is_available():
         found.append((True, "mps", "available"))
     compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    found.append((True if compiler else None, "C++ compiler", compiler or "none; --compile needs one on the CPU"))
+    found.append((True if compiler else None, "C++ compiler", compiler or "none; only `--compile on` needs one"))
     return found
 
 

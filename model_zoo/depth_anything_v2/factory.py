@@ -40,7 +40,7 @@ def load(
     resolve_precision(precision, resolve_device(device))
     check_input_size(config.input_size if input_size is None else input_size)
     weights = resolve_weights(entry, checkpoint, notify=notify)
-    state = load_state(weights.path)
+    state = load_state(weights.path, sha256=weights.sha256)
     official = checkpoint is None or weights.sha256 == entry.sha256
     info = ModelInfo(
         name=entry.name,
