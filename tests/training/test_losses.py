@@ -235,6 +235,7 @@ def test_detector_forgives_a_bad_step_between_good_ones() -> None:
     for _ in range(10):
         detector.update(1.0, 1.0, 0.0)
         detector.update(0.5, 1.0, 0.1)
+    assert detector.seen == 20
 
 
 def test_detector_measures_spread_and_zeros() -> None:
