@@ -113,7 +113,8 @@ def eval_command(
 
     def report(name: str, error: DabenchError) -> None:
         problems.append(error)
-        stderr.print(f"error: {name}: {error}", markup=False)
+        told = str(error) if str(error).startswith(name) else f"{name}: {error}"
+        stderr.print(f"error: {told}", markup=False, soft_wrap=True)
 
     try:
         for name in names or [PREDICTIONS]:
@@ -142,7 +143,7 @@ def eval_command(
     elif runs:
         results().print(results_table(runs))
     for text in failures(runs):
-        stderr.print(text, markup=False)
+        stderr.print(text, markup=False, soft_wrap=True)
     if runs:
         stderr.print(f"records: {out}", markup=False)
     if problems:
