@@ -17,7 +17,11 @@ def test_card_is_filled_from_summaries(tmp_path: Path) -> None:
         "model": {"name": "m"},
         "protocol": {"id": "pairs@1"},
         "counts": {"expected": 60, "ok": 59},
-        "metrics": {"accuracy": {"value": 0.7254, "ci95": [0.65, 0.8]}, "abs_rel": {"value": None}},
+        "metrics": {
+            "accuracy": {"value": 0.7254, "ci95": [0.65, 0.8]},
+            "abs_rel": {"value": None},
+            "rmse": {"value": 1.0},
+        },
     }
     (folder / "summary.json").write_text(json.dumps(summary))
     card = tmp_path / "CARD.md"

@@ -134,7 +134,7 @@ def test_constant_prediction_has_data_loss_one_and_bounded_gradient() -> None:
     p = torch.full_like(d, 2.0, requires_grad=True)
     loss = depth_loss(p, d, m)
     loss.total.backward()
-    assert float(loss.data) == pytest.approx(1.0, abs=1e-6)
+    assert loss.data.item() == pytest.approx(1.0, abs=1e-6)
     assert p.grad is not None and torch.isfinite(p.grad).all()
 
 

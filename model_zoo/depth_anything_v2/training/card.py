@@ -14,6 +14,8 @@ from typing import Any
 
 START, END = "<!-- measured: start -->", "<!-- measured: end -->"
 
+SHOWN = ("accuracy", "abs_rel", "delta1")
+
 
 def _value(metric: dict[str, Any]) -> str:
     if metric["value"] is None:
@@ -24,13 +26,13 @@ def _value(metric: dict[str, Any]) -> str:
 
 
 def table(runs: Path) -> str:
-    """A Markdown table of every complete run below `runs`: model, dataset, protocol, samples and each metric."""
+    """A Markdown table of every complete run below `runs`, with the metrics in SHOWN."""
     lines = ["| model | dataset | protocol | scored | metrics (95 % interval) |", "|---|---|---|---|---|"]
     for path in sorted(runs.rglob("summary.json")):
         summary = json.loads(path.read_text(encoding="utf-8"))
         run_file = path.with_name("run.json")
         run = json.loads(run_file.read_text(encoding="utf-8")) if run_file.exists() else {}
-        metrics = ", ".join(f"{name} {_value(metric)}" for name, metric in summary["metrics"].items())
+        metrics = ", ".join(f"{name} {_value(metric)}" for name, metric in summary["metrics"].items() if name in SHOWN)
         counts = summary["counts"]
         dataset = Path(str(run.get("dataset", {}).get("name", ""))).name
         cells = [summary["model"]["name"], dataset, summary["protocol"]["id"], f"{counts['ok']}/{counts['expected']}"]
