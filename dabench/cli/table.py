@@ -44,8 +44,7 @@ def results_table(runs: Sequence[Run]) -> Table:
     models = list(dict.fromkeys(s["model"]["name"] for s in summaries))
     protocols = list(dict.fromkeys(s["protocol"]["id"] for s in summaries))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("protocol")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for model in models:
         table.add_column(model, justify="right", overflow="fold")
     for protocol in protocols:
@@ -74,12 +73,11 @@ def results_table(runs: Sequence[Run]) -> Table:
             rows.append(("[red]failed[/]", values))
         if any(s["counts"]["empty"] for s in cells.values()):
             rows.append(("empty", [str(cells[m]["counts"]["empty"]) if m in cells else "" for m in models]))
-        note = "[yellow]partial[/]" if any(s["partial"] for s in cells.values()) else ""
-        margin = [protocol, counted, *([note] if note else [])]
-        for number, (title, values) in enumerate(rows):
-            side = margin[number] if number < len(margin) else ""
-            style = "bold" if number == 0 else "dim"
-            table.add_row(f"[{style}]{side}[/]" if side and side != note else side, title, *values)
+        partial = ", [yellow]partial[/]" if any(s["partial"] for s in cells.values()) else ""
+        table.add_row(f"[bold]{protocol}[/]")
+        table.add_row(f"[dim]{counted}[/]{partial}")
+        for title, values in rows:
+            table.add_row(f"  {title}", *values)
         table.add_section()
     return table
 
