@@ -16,6 +16,7 @@ PACKAGES = (
     "torch", "torchvision", "timm", "numpy", "opencv-python", "pillow", "scipy", "safetensors", "huggingface-hub",
     "matplotlib", "pandas", "segment-anything",
 )  # fmt: skip
+SAME_MODULE = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")}
 OPTIONAL = {"mitsuba": "render", "transformers": "bench", "onnxruntime": "bench", "openvino": "bench"}
 
 
@@ -42,10 +43,8 @@ def doctor_command(
     line(True, "dabench", about["dabench"] + (f" at {about['commit'][:12]}" if about["commit"] else ""))
     line(True, "python", f"{where['python']} on {where['platform']}, {where['cpus']} CPUs")
     for name in PACKAGES:
-        try:
-            line(True, name, version(name))
-        except PackageNotFoundError:
-            line(False, name, "missing; reinstall dabench with pip")
+        found = _installed(name, *SAME_MODULE.get(name, ()))
+        line(found is not None, name, found or "missing; reinstall dabench with pip")
     for name, extra in OPTIONAL.items():
         try:
             line(True, name, version(name))
@@ -54,6 +53,16 @@ def doctor_command(
     for ok, title, text in (*_devices(), *_bundled(), *_models(), *_datasets(data_root)):
         line(ok, title, text)
     raise typer.Exit(0 if good else 1)
+
+
+def _installed(*names: str) -> str | None:
+    """Version of the first of these distributions that is installed."""
+    for name in names:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None
 
 
 def _devices() -> list[tuple[bool | None, str, str]]:

@@ -39,9 +39,10 @@ def least_squares(prediction: npt.NDArray[np.floating], target: npt.NDArray[np.f
         return Fit(float("nan"), float("nan"))
     p_mean, g_mean = p.mean(), g.mean()
     centred = p - p_mean
-    variance = float(centred @ centred)
+    # sum() and not a dot product: BLAS splits one by its number of threads, which would change the last bits.
+    variance = float((centred * centred).sum())
     # Rounding leaves about eps * |mean| in every centred value of a constant map.
     if variance <= p.size * (4.0 * np.finfo(np.float64).eps * max(abs(p_mean), np.finfo(np.float64).tiny)) ** 2:
         return Fit(0.0, float(g_mean))
-    scale = float(centred @ (g - g_mean)) / variance
+    scale = float((centred * (g - g_mean)).sum()) / variance
     return Fit(scale, float(g_mean - scale * p_mean))

@@ -7,6 +7,7 @@ import json
 import math
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -189,22 +190,22 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         raise AssertionError("never entered")
 
 
-def _hold(path: str, ready: Any, release: Any) -> None:
+def _hold(path: str, ready: Any) -> None:
     with RunFolder(Path(path)).writing():
         ready.set()
-        release.wait(60)
+        time.sleep(60)
 
 
 @pytest.fixture
 def holder(folder: RunFolder) -> Iterator[Any]:
     """Another process that is writing the run."""
     context = multiprocessing.get_context("spawn")
-    ready, release = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(str(folder.path), ready, release))
+    ready = context.Event()
+    process = context.Process(target=_hold, args=(str(folder.path), ready))
     process.start()
     assert ready.wait(60)
     yield process
-    release.set()
+    process.kill()
     process.join(30)
 
 
