@@ -254,8 +254,8 @@ def test_other_encoder_is_named(file: Path) -> None:
 
 def test_unknown_encoder_is_described(tiny_state: dict[str, Tensor], tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
-    torch.save({key: value for key, value in tiny_state.items() if ".blocks.11." not in key}, path)
-    assert "width 192, 11 blocks, a positional table of 12x12" in refusal(path)
+    torch.save({key: value for key, value in tiny_state.items() if f".blocks.{TINY.depth - 1}." not in key}, path)
+    assert f"width 192, {TINY.depth - 1} blocks, a positional table of 12x12" in refusal(path)
 
 
 @pytest.mark.parametrize(
