@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dabench.cli.options import Checkpoint, Compile, Device, InputSize, Precision
 from dabench.errors import DabenchError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def eval_command(
         list[str] | None,
         typer.Option("-p", "--protocol", help="Protocol name or name@version; may hold *; repeatable."),
     ] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Weight file to use instead of the catalogued one.")] = None,
+    checkpoint: Checkpoint = None,
     predictions: Annotated[
         Path | None,
         typer.Option(help="Score saved maps DIR/<sample id>.npy|.png|.pfm|.exr instead of running a model."),
@@ -49,12 +50,10 @@ def eval_command(
         Path | None,
         typer.Option(envvar="DABENCH_DATA", help="Folder with one folder a dataset (the set itself, for pairs)."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
-    input_size: Annotated[
-        int | None, typer.Option(help="Short side of the network input in pixels; the model's own by default.")
-    ] = None,
-    compile: Annotated[str, typer.Option(help="Compile the network: auto, on or off.")] = "auto",
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    input_size: InputSize = None,
+    compile: Compile = "auto",
     batch_size: Annotated[int, typer.Option(help="Images given to the model at once.")] = 1,
     workers: Annotated[int, typer.Option(help="Threads that read images ahead.")] = 2,
     subset: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dabench.cli.options import Checkpoint, Compile, Device, InputSize, Precision
 from dabench.errors import DabenchError, UsageError
 
 DEFAULT_OUT = Path("predictions")
@@ -17,13 +18,11 @@ def predict_command(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.", show_default=False)],
     model: Annotated[str, typer.Option("-m", "--model", help="Model name.")] = "depth-anything-v2-tiny",
     out: Annotated[Path, typer.Option(help="Folder for the maps.")] = DEFAULT_OUT,
-    checkpoint: Annotated[Path | None, typer.Option(help="Weight file to use instead of the catalogued one.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
-    input_size: Annotated[
-        int | None, typer.Option(help="Short side of the network input in pixels; the model's own by default.")
-    ] = None,
-    compile: Annotated[str, typer.Option(help="Compile the network: auto, on or off.")] = "auto",
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    input_size: InputSize = None,
+    compile: Compile = "auto",
 ) -> None:
     """Predict depth maps: NAME.npy (values), NAME_16bit.png and NAME_color.png for each picture."""
     from rich.progress import track

@@ -1,6 +1,6 @@
 """Quickly drawn training scenes: rooms, streets, views from above, table tops and floating shapes, by ray casting.
 
-They are crude next to the path-traced scenes of `dabench render`, but a core makes ten a second, so that a network
+They are crude next to the ray-traced scenes of `dabench render`, but a core makes ten a second, so that a network
 that starts from nothing sees thousands of layouts before it sees fine light. Written in the same rendered-set layout:
 
     python -m model_zoo.depth_anything_v2.training.sketch --out DIR --scenes 4000 --seed 0

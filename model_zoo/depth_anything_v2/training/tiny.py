@@ -49,7 +49,7 @@ MUON_RATE = 1.0
 CALIBRATION_IMAGES = 96
 
 NAN_LIMIT = 50
-"""Steps skipped in a row for a non-finite loss or gradient before giving up."""
+"""Steps of a run that may be skipped for a non-finite loss or gradient before it gives up."""
 
 
 @dataclass(frozen=True)
