@@ -161,12 +161,14 @@ def _open(recipe: Protocol, data_root: str | Path | None, subset: Sequence[str] 
     if only is not None and not only:
         raise UsageError("the subset names no sample")
     info = datasets.registry().get(recipe.dataset.name).info
-    if recipe.dataset.split not in info.splits:
-        raise ProtocolError(
-            f"{recipe.id}: dataset '{info.name}' has the splits {info.splits}, not '{recipe.dataset.split}'"
-        )
+    field = recipe.valid.field if recipe.valid is not None else None
+    for kind, chosen, known in (("splits", recipe.dataset.split, info.splits), ("fields", field, info.fields)):
+        if chosen is not None and chosen not in known:
+            raise ProtocolError(f"{recipe.id}: dataset '{info.name}' has the {kind} {known}, not '{chosen}'")
     root = Path(data_root) if data_root is not None else None
-    dataset = datasets.open_dataset(recipe.dataset.name, root, task=recipe.task, only=only)
+    dataset = datasets.open_dataset(
+        recipe.dataset.name, root, task=recipe.task, only=only, split=recipe.dataset.split, field=field
+    )
     expected = recipe.dataset.expected
     found = dataset.total_targets if recipe.dataset.expected_of == "pairs" else dataset.total_samples
     if expected is not None and found != expected:

@@ -91,6 +91,19 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """Dense ground truth of one image.
+
+    Attributes:
+        depth: ``float32 [H, W]`` metres along the optical axis; meaningless where not ``valid``.
+        valid: ``bool [H, W]``, where the dataset has ground truth at all (a protocol narrows it further).
+    """
+
+    depth: DepthMap
+    valid: Mask
+
+
+@dataclass(frozen=True, eq=False)
 class PairSample:
     """One image with labelled point pairs instead of dense depth.
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dabench.errors import DatasetError, UsageError
+from dabench.errors import DatasetError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from dabench.datasets.base import Dataset
@@ -54,7 +54,13 @@ def resolve_root(name: str, data_root: Path | None) -> Path | None:
 
 
 def open_dataset(
-    name: str, data_root: Path | None = None, *, task: str | None = None, only: frozenset[str] | None = None
+    name: str,
+    data_root: Path | None = None,
+    *,
+    task: str | None = None,
+    only: frozenset[str] | None = None,
+    split: str | None = None,
+    field: str | None = None,
 ) -> Dataset:
     """Open a dataset for reading.
 
@@ -63,9 +69,11 @@ def open_dataset(
         data_root: folder that holds one folder a dataset (the set itself, for ``pairs`` and ``folder``).
         task: ``pairs`` or ``depth``, for datasets that have both.
         only: read and validate just these sample ids; the others need not be on disk.
+        split: part of the dataset; its first by default.
+        field: kind of dense ground truth; its first by default.
 
     Raises:
-        UnknownNameError: no such dataset.
+        UnknownNameError: no such dataset, split or field.
         DatasetError: the root is absent, incomplete or malformed; the message lists what is wrong.
     """
     reader = registry().get(name)
@@ -78,4 +86,7 @@ def open_dataset(
         raise UsageError(
             f"dataset '{name}' has no ground truth for task '{task}'; it has {', '.join(reader.info.tasks)}"
         )
-    return reader(root, task=task, only=only)
+    for kind, chosen, known in (("split", split, reader.info.splits), ("field", field, reader.info.fields)):
+        if chosen is not None and chosen not in known:
+            raise UnknownNameError(f"{kind} of dataset '{name}'", chosen, known, hint=f"known: {', '.join(known)}")
+    return reader(root, task=task, only=only, split=split, field=field)

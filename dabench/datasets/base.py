@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from dabench.errors import UsageError
-from dabench.types import PairSample, Sample
+from dabench.errors import SampleError, UsageError
+from dabench.types import GroundTruth, Image, PairSample, Sample
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class DatasetInfo:
         bundled: it is in the wheel.
         root_is_set: ``--data-root`` is the set itself, not its parent.
         expected: counts that hold for the whole set, in words.
-        splits: the parts a protocol may name.
+        splits: the parts a protocol may name; the first is the default.
+        fields: the kinds of dense ground truth it has (raw and filled depth, ...); the first is the default.
+        split_images: number of images a split must have, where the official list fixes it.
     """
 
     name: str
@@ -41,21 +44,35 @@ class DatasetInfo:
     root_is_set: bool = False
     expected: str = "any number of images"
     splits: tuple[str, ...] = ("all",)
+    fields: tuple[str, ...] = ("depth",)
+    split_images: Mapping[str, int] = field(default_factory=dict)
 
 
 class Dataset(abc.ABC):
-    """Samples in a fixed order.
+    """Samples of one split in a fixed order.
 
     A reader validates the whole set when opened and raises one DatasetError that lists every fault; what only decoding
-    can tell (a truncated image) fails that sample when it is loaded.
+    can tell (a truncated image) fails that sample when it is loaded. A dense reader implements `image` and
+    `ground_truth`, a pair reader `load`. Images of different splits have the same id exactly where they are the same
+    image, so that one prediction serves all splits.
     """
 
     info: ClassVar[DatasetInfo]
 
-    def __init__(self, root: Path | None, *, task: str, only: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path | None,
+        *,
+        task: str,
+        only: frozenset[str] | None = None,
+        split: str | None = None,
+        field: str | None = None,
+    ) -> None:
         self.root = root
         self.task = task
         self.only = only
+        self.split = split or self.info.splits[0]
+        self.field = field or self.info.fields[0]
 
     @property
     @abc.abstractmethod
@@ -67,13 +84,40 @@ class Dataset(abc.ABC):
     def fingerprint(self) -> str:
         """SHA-256 that changes when the labels or the list of samples change."""
 
-    @abc.abstractmethod
+    def image(self, sample_id: str) -> Image:
+        """The image of a sample, as the official layout stores it.
+
+        Raises:
+            ImageError: it cannot be decoded.
+        """
+        return self.load(sample_id).image
+
+    def ground_truth(self, sample_id: str) -> GroundTruth:
+        """Dense ground truth of a sample: this reader's field.
+
+        Raises:
+            SampleError: it cannot be decoded.
+        """
+        raise UsageError(f"dataset '{self.info.name}' has no dense ground truth")
+
     def load(self, sample_id: str) -> Sample | PairSample:
-        """Read one sample.
+        """Read one sample: image and ground truth of the same size.
 
         Raises:
             ImageError: its image cannot be decoded.
+            SampleError: its ground truth cannot be decoded, or is of another size.
         """
+        image, truth = self.image(sample_id), self.ground_truth(sample_id)
+        if truth.depth.shape != image.shape[:2]:
+            raise SampleError(
+                f"{self.root}: '{sample_id}': depth is {truth.depth.shape}, its image {image.shape[:2]}",
+                hint="image and ground truth are not of the same version of the dataset",
+            )
+        return Sample(sample_id, self.group(sample_id), image, truth.depth, truth.valid)
+
+    def sequence(self, sample_id: str) -> str:
+        """Clip or drive that a sample belongs to, for protocols that fit or average by sequence; ``""`` for none."""
+        return ""
 
     @abc.abstractmethod
     def group(self, sample_id: str) -> str:

@@ -8,11 +8,11 @@ import math
 from importlib import resources
 from pathlib import Path
 
-from dabench.datasets.base import DatasetInfo
+from dabench.datasets.base import Dataset, DatasetInfo
 from dabench.datasets.formats import read_scaled_depth_png
 from dabench.datasets.pairs import LAYOUT, Pairs
-from dabench.errors import DatasetError, SampleError
-from dabench.types import PairSample, Sample
+from dabench.errors import DatasetError
+from dabench.types import GroundTruth, PairSample, Sample
 
 METADATA = "metadata.json"
 
@@ -38,8 +38,16 @@ class Mini(Pairs):
         splits=("heldout",),
     )
 
-    def __init__(self, root: Path | None, *, task: str = "pairs", only: frozenset[str] | None = None) -> None:
-        super().__init__(root or bundled_root(), task=task, only=only)
+    def __init__(
+        self,
+        root: Path | None,
+        *,
+        task: str = "pairs",
+        only: frozenset[str] | None = None,
+        split: str | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(root or bundled_root(), task=task, only=only, split=split, field=field)
         assert self.root is not None
         self._scales: dict[str, float] = {}
         if task == "depth":
@@ -66,14 +74,10 @@ class Mini(Pairs):
         return super().total_targets if self.task == "pairs" else 0
 
     def load(self, sample_id: str) -> Sample | PairSample:  # type: ignore[override]
-        pair_sample = super().load(sample_id)
-        if self.task == "pairs":
-            return pair_sample
-        path = self._depth_file(sample_id)
-        depth, valid = read_scaled_depth_png(path, self._scales[sample_id])
-        if depth.shape != pair_sample.image.shape[:2]:
-            raise SampleError(f"{path}: depth is {depth.shape}, its image {pair_sample.image.shape[:2]}")
-        return Sample(sample_id, pair_sample.group, pair_sample.image, depth, valid)
+        return super().load(sample_id) if self.task == "pairs" else Dataset.load(self, sample_id)
+
+    def ground_truth(self, sample_id: str) -> GroundTruth:
+        return GroundTruth(*read_scaled_depth_png(self._depth_file(sample_id), self._scales[sample_id]))
 
     def _depth_file(self, sample_id: str) -> Path:
         assert self.root is not None

@@ -16,7 +16,7 @@ from typing import Any
 from dabench.datasets.base import Dataset, DatasetInfo, check_selection
 from dabench.datasets.formats import read_image, upright_size
 from dabench.errors import DatasetError, ImageError, SampleError
-from dabench.types import Pair, PairSample
+from dabench.types import Image, Pair, PairSample
 
 ANNOTATIONS = "annotations.json"
 LISTED_PROBLEMS = 20
@@ -43,8 +43,16 @@ class Pairs(Dataset):
     )
     expected_pairs: int | None = None
 
-    def __init__(self, root: Path | None, *, task: str = "pairs", only: frozenset[str] | None = None) -> None:
-        super().__init__(root, task=task, only=only)
+    def __init__(
+        self,
+        root: Path | None,
+        *,
+        task: str = "pairs",
+        only: frozenset[str] | None = None,
+        split: str | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(root, task=task, only=only, split=split, field=field)
         assert root is not None
         path = root / ANNOTATIONS
         self._fingerprint, raw = _read_json(path, self.info)
@@ -144,9 +152,12 @@ class Pairs(Dataset):
             return folders[1]
         return "" if not folders or folders == ("images",) else folders[0]
 
-    def load(self, sample_id: str) -> PairSample:
+    def image(self, sample_id: str) -> Image:
         assert self.root is not None
-        image = read_image(self.root / self._paths[sample_id])
+        return read_image(self.root / self._paths[sample_id])
+
+    def load(self, sample_id: str) -> PairSample:
+        image = self.image(sample_id)
         pairs = self._pairs[sample_id]
         height, width = image.shape[:2]
         for pair in pairs:

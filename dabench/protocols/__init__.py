@@ -11,112 +11,16 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
 
 from dabench.errors import ProtocolError, UnknownNameError
+from dabench.protocols.schema import Protocol
 from dabench.scoring.metrics import DENSE_METRICS
 
-# TOML can say inf and nan; neither is a depth, and a bound of a thousand kilometres refuses both.
-Positive = Annotated[float, Meta(gt=0, le=1e6)]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9.]+)*$")]
+__all__ = ["Protocol", "all_protocols", "defaults_of", "get", "load_folder", "parse"]
 
-
-class DatasetSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which samples: dataset, split, and how many there must be (``None``: any number)."""
-
-    name: Name
-    split: str = "all"
-    expected: Annotated[int, Meta(gt=0)] | None = None
-    expected_of: Literal["images", "pairs"] = "images"
-
-
-class ValidRange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Ground truth counts where ``min < g < max`` (strict; metres) and the dataset marks it valid."""
-
-    field: Literal["depth"] = "depth"
-    min: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
-    max: Positive | None = None
-
-
-class Alignment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a prediction of each output kind is brought to metres.
-
-    ``least-squares-disparity``: scale and shift to 1/g, floored, inverted. ``least-squares-depth``: scale and shift
-    to g. ``none``: taken as it is. ``refuse``: not scored under this protocol.
-    ``disparity_floor``: ``max-ground-truth`` is 1 / max(g) over the image's valid pixels, a number is 1/metres.
-    """
-
-    disparity: Literal["least-squares-disparity", "refuse"] = "least-squares-disparity"
-    depth: Literal["least-squares-depth", "refuse"] = "least-squares-depth"
-    metric: Literal["none", "least-squares-depth", "refuse"] = "none"
-    scope: Literal["image"] = "image"
-    disparity_floor: Positive | Literal["max-ground-truth"] = "max-ground-truth"
-    depth_range: tuple[Positive, Positive | Literal["max-ground-truth"]] = (1e-3, "max-ground-truth")
-    unusable: Literal["worst"] = "worst"
-
-    def method(self, output: str) -> str:
-        """The method for one output kind."""
-        return {"disparity": self.disparity, "depth": self.depth, "metric": self.metric}[output]
-
-
-class Comparison(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a pair is decided: the strictly larger disparity (smaller depth) at the pixel [row, col] is closer."""
-
-    sampling: Literal["pixel"] = "pixel"
-    tie: Literal["wrong"] = "wrong"
-    non_finite: Literal["wrong"] = "wrong"
-    failed_sample: Literal["wrong"] = "wrong"
-
-
-class Aggregation(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How images become one number, and which interval is printed beside it."""
-
-    total: Literal["pooled-pairs", "mean-of-images"]
-    total_interval: Literal["bootstrap-by-image"] = "bootstrap-by-image"
-    group_interval: Literal["wilson", "bootstrap-by-image"]
-
-
-class Expected(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A number from the literature or an independent rerun, for comparison with ours."""
-
-    model: str
-    metric: str
-    value: float
-    kind: Literal["published", "reproduced"]
-    by: str
-
-
-class Protocol(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A validated recipe. ``text`` is the file it came from and ``sha256`` the hash of that text."""
-
-    name: Name
-    version: Annotated[int, Meta(gt=0)]
-    task: Literal["pairs", "depth"]
-    title: str
-    status: Literal["reproduces", "published-only", "unreproduced", "house"]
-    description: str
-    sources: Annotated[tuple[str, ...], Meta(min_length=1)]
-    dataset: DatasetSpec
-    metrics: Annotated[tuple[str, ...], Meta(min_length=1)]
-    aggregation: Aggregation
-    default: bool = False
-    valid: ValidRange | None = None
-    alignment: Alignment | None = None
-    comparison: Comparison | None = None
-    expected: tuple[Expected, ...] = ()
-    text: str = ""
-    sha256: str = ""
-
-    @property
-    def id(self) -> str:
-        return f"{self.name}@{self.version}"
-
-    @property
-    def primary_metric(self) -> str:
-        return self.metrics[0]
+PAIR_METRICS = ("accuracy", "whdr")
 
 
 def parse(text: str, origin: str) -> Protocol:
@@ -154,6 +58,13 @@ def _contradictions(protocol: Protocol) -> list[str]:
     unreported = sorted({e.metric for e in protocol.expected} - set(protocol.metrics))
     if unreported:
         problems.append(f"expected gives {', '.join(unreported)}, which metrics does not report")
+    region = protocol.crop.region
+    if not isinstance(region, str) and not (0 <= region[0] < region[1] and 0 <= region[2] < region[3]):
+        problems.append(f"crop.region {list(region)} is not [top, bottom, left, right] with top < bottom, left < right")
+    if protocol.crop.image == "kb" and protocol.crop.frame == "full" and region == "none":
+        problems.append("crop.image is 'kb' while every pixel of the full frame counts; set crop.frame to 'kb'")
+    if protocol.crop.image == "full" and protocol.crop.frame == "kb" and protocol.dataset.name != "kitti":
+        problems.append("the KB crop is KITTI's")
     if protocol.dataset.expected is None and protocol.dataset.expected_of != "images":
         problems.append("dataset.expected_of is set without dataset.expected")
     if protocol.valid is not None and protocol.valid.max is not None and not protocol.valid.min < protocol.valid.max:
@@ -163,8 +74,8 @@ def _contradictions(protocol: Protocol) -> list[str]:
         if not isinstance(far, str) and not near < far:
             problems.append(f"alignment.depth_range starts at {near}, which is not below its end {far}")
     if protocol.task == "pairs":
-        if protocol.metrics != ("accuracy",):
-            problems.append("a pairs protocol reports exactly one metric, 'accuracy'")
+        if len(protocol.metrics) != 1 or protocol.metrics[0] not in PAIR_METRICS:
+            problems.append(f"a pairs protocol reports exactly one metric of {', '.join(PAIR_METRICS)}")
         if protocol.comparison is None:
             problems.append("a pairs protocol needs a [comparison] section")
         if protocol.valid is not None or protocol.alignment is not None:
@@ -179,7 +90,7 @@ def _contradictions(protocol: Protocol) -> list[str]:
             problems.append("a depth protocol needs [valid] and [alignment] sections")
         if protocol.comparison is not None:
             problems.append("a depth protocol has no [comparison] section")
-        if protocol.aggregation.total != "mean-of-images" or protocol.aggregation.group_interval == "wilson":
+        if protocol.aggregation.total == "pooled-pairs" or protocol.aggregation.group_interval == "wilson":
             problems.append("a depth protocol averages images and bootstraps its intervals")
         if protocol.dataset.expected_of != "images":
             problems.append("a depth protocol counts images")

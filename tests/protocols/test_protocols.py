@@ -68,10 +68,14 @@ def test_shipped_protocol(path: Path) -> None:
     assert protocol.sha256 == hashlib.sha256(protocol.text.encode()).hexdigest()
     assert all(len(source) > 10 for source in protocol.sources), "a source names a paper and section, or a file"
     assert len(protocol.description) > 80
-    assert set(protocol.metrics) <= {"accuracy", *DENSE_METRICS}
+    assert set(protocol.metrics) <= {*protocols.PAIR_METRICS, *DENSE_METRICS}
     assert set(tomllib.loads(protocol.text)) <= set(protocols.Protocol.__struct_fields__) - {"text", "sha256"}
     reader = datasets.registry().get(protocol.dataset.name)
     assert protocol.task in reader.info.tasks
+    assert protocol.dataset.split in reader.info.splits
+    assert protocol.valid is None or protocol.valid.field in reader.info.fields
+    fixed = reader.info.split_images.get(protocol.dataset.split)
+    assert fixed is None or protocol.dataset.expected_of == "pairs" or protocol.dataset.expected == fixed
     for number in protocol.expected:
         assert number.by and (number.metric != "accuracy" or 0 <= number.value <= 1)
 
@@ -134,7 +138,7 @@ def test_a_minimal_protocol_is_enough(text: str) -> None:
             "expected",
         ),
         (DEPTH, '"abs_rel"', '"absrel"', "absrel"),
-        (DEPTH, "min = 0.5", 'field = "raw"', "valid.field"),
+        (DEPTH, "min = 0.5", 'field = "Raw depth"', "valid.field"),
         (DEPTH, "min = 0.5", "min = -1", "valid.min"),
         (DEPTH, "min = 0.5", "min = nan", "valid.min"),
         (DEPTH, "max = 10", "max = inf", "valid.max"),
