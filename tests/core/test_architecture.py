@@ -70,7 +70,7 @@ def test_the_zoo_knows_only_the_nouns_of_the_harness(path: Path) -> None:
 @pytest.mark.parametrize("path", below("dabench.scoring"), ids=name_of)
 def test_scoring_knows_arrays_only(path: Path) -> None:
     allowed = (
-        "__future__", "collections.abc", "dataclasses", "math", "statistics", "typing", "numpy", "scipy",
+        "__future__", "collections.abc", "dataclasses", "math", "statistics", "typing", "numba", "numpy", "scipy",
         "dabench.types", "dabench.errors", "dabench.scoring",
     )  # fmt: skip
     assert {name for name in imports(path) if not within(name, *allowed)} <= {"dabench", "collections"}
