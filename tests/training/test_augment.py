@@ -10,7 +10,16 @@ import pytest
 
 from model_zoo.depth_anything_v2.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from model_zoo.depth_anything_v2.training import augment
-from model_zoo.depth_anything_v2.training.augment import Augmentation, draw_transform, make_batch, warp
+from model_zoo.depth_anything_v2.training.augment import (
+    RANKED_FLOOR,
+    RANKED_PAIRS,
+    RANKED_RATIO,
+    Augmentation,
+    draw_ranked,
+    draw_transform,
+    make_batch,
+    warp,
+)
 from model_zoo.depth_anything_v2.training.rendered import RenderedSample
 
 NEUTRAL = Augmentation(
@@ -79,3 +88,26 @@ def test_batch_depends_on_the_generator_alone() -> None:
     np.testing.assert_array_equal(first.images, again.images)
     np.testing.assert_array_equal(first.target, again.target)
     assert not np.array_equal(first.images, other.images)
+
+
+def test_ranked_points_are_ordered_and_half_of_them_against_the_height_in_the_image() -> None:
+    rng = np.random.default_rng(0)
+    target, valid = rng.random((30, 40)).astype(np.float32), rng.random((30, 40)) > 0.3
+    near, far = draw_ranked(rng, target, valid)
+    assert near.shape == far.shape == (RANKED_PAIRS,) and near.dtype == np.int64
+    flat = target.ravel() + RANKED_FLOOR
+    assert (flat[near] > RANKED_RATIO * flat[far]).all()
+    assert valid.ravel()[near].all() and valid.ravel()[far].all()
+    assert (near // 40 > far // 40).sum() == RANKED_PAIRS // 2 == (near // 40 < far // 40).sum()
+    assert len(set(zip(near, far, strict=True))) > RANKED_PAIRS // 3
+
+
+def test_ranked_points_where_only_one_order_or_none_exists() -> None:
+    rng = np.random.default_rng(0)
+    ramp = np.repeat(np.linspace(0, 1, 30, dtype=np.float32)[:, None], 40, 1)  # lower is always nearer
+    near, far = draw_ranked(rng, ramp, np.ones_like(ramp, bool))
+    real = near != far
+    assert real.sum() == RANKED_PAIRS // 2 and (near[real] // 40 > far[real] // 40).all()
+    for target, valid in ((np.ones_like(ramp), np.ones_like(ramp, bool)), (ramp, np.zeros_like(ramp, bool))):
+        near, far = draw_ranked(rng, target, valid)
+        assert near.shape == (RANKED_PAIRS,) and (near == far).all()

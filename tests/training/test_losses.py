@@ -14,6 +14,7 @@ from model_zoo.depth_anything_v2.training.losses import (
     gradient_matching,
     masked_median,
     normalise,
+    ranking_loss,
     scale_and_shift_invariant,
 )
 
@@ -242,3 +243,21 @@ def test_detector_measures_spread_and_zeros() -> None:
     maps_ = torch.tensor([[[0.0, 0.0], [2.0, 2.0]]])
     spread, zeros = CollapseDetector.measure(maps_)
     assert spread == pytest.approx(float(np.std([0, 0, 2, 2], ddof=1))) and zeros == 0.5
+
+
+def test_ranking_loss_counts_margins_of_the_normalised_map() -> None:
+    p, _, m = maps()
+    rng = np.random.default_rng(3)
+    near, far = (torch.from_numpy(rng.integers(0, 17 * 22, (3, 40))) for _ in range(2))
+    expected = []
+    for image in range(3):
+        p_hat, _ = numpy_normalise(p[image].double().numpy(), m[image].numpy())
+        p_hat = np.where(m[image].numpy(), p_hat, 0.0).ravel()
+        expected += [
+            np.log1p(np.exp(-6.0 * (p_hat[a] - p_hat[b]))) for a, b in zip(near[image], far[image], strict=True)
+        ]
+    assert ranking_loss(p, m, near, far).item() == pytest.approx(np.mean(expected), rel=1e-5)
+    torch.testing.assert_close(ranking_loss(3 * p + 7, m, near, far), ranking_loss(p, m, near, far), rtol=1e-4, atol=0)
+    assert ranking_loss(p, m, near, near).item() == pytest.approx(np.log(2))
+    wrong = ranking_loss(-p, m, near, far)
+    assert wrong.item() != pytest.approx(ranking_loss(p, m, near, far).item(), rel=0.05)

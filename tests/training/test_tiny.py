@@ -15,12 +15,12 @@ from model_zoo.depth_anything_v2.checkpoint import build, load_state
 from model_zoo.depth_anything_v2.config import CONFIGS
 from model_zoo.depth_anything_v2.model import DepthAnythingV2
 from model_zoo.depth_anything_v2.training import tiny
-from model_zoo.depth_anything_v2.training.augment import Augmentation, Batch, make_batch
+from model_zoo.depth_anything_v2.training.augment import Augmentation, make_batch
 from model_zoo.depth_anything_v2.training.initialise import initialise
-from model_zoo.depth_anything_v2.training.losses import CollapseError, depth_loss
+from model_zoo.depth_anything_v2.training.losses import CollapseError, depth_loss, ranking_loss
 from model_zoo.depth_anything_v2.training.monitor import evaluate, predict
 from model_zoo.depth_anything_v2.training.output import close_output, open_output
-from model_zoo.depth_anything_v2.training.parallel import Workers
+from model_zoo.depth_anything_v2.training.parallel import LossWeights, Workers
 from model_zoo.depth_anything_v2.training.rendered import RenderedPool
 from model_zoo.depth_anything_v2.training.tiny import Budget, Settings, Trainer
 
@@ -110,10 +110,12 @@ def test_gradient_does_not_depend_on_the_number_of_workers(data: Path, workers: 
     batch = make_batch(pool.train[:6], np.random.default_rng(0), (28, 42), Augmentation(geometry=0))
     model = DepthAnythingV2(CONFIGS["tiny"])
     initialise(model, 0)
-    loss = depth_loss(model(torch.from_numpy(batch.images)), *map(torch.from_numpy, (batch.target, batch.valid)), 2.0)
-    expected = torch.autograd.grad(loss.total, list(model.parameters()))
-    found, prediction = Workers(model, workers).gradients(batch, 2.0)
-    assert found.total == pytest.approx(loss.total.item(), rel=1e-4)
+    target, valid, near, far = map(torch.from_numpy, (batch.target, batch.valid, batch.near, batch.far))
+    output = model(torch.from_numpy(batch.images))
+    loss = depth_loss(output, target, valid, 2.0).total + 0.5 * ranking_loss(output, valid, near, far)
+    expected = torch.autograd.grad(loss, list(model.parameters()))
+    found, prediction = Workers(model, workers).gradients(batch, LossWeights(gradient=2.0, ranking=0.5))
+    assert found.total == pytest.approx(loss.item(), rel=1e-4)
     assert prediction.shape == (6, 28, 42)
     floor = 1e-5 * max(float(gradient.abs().max()) for gradient in expected)  # the last bias has none but rounding
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
@@ -125,7 +127,7 @@ def test_non_finite_steps_are_skipped_and_counted(data: Path, tmp_path: Path) ->
     trainer = Trainer((data,), tmp_path / "run", SMALL, Budget(steps=8))
     trainer.pool.scan()
     good = make_batch(trainer.pool.train[:4], np.random.default_rng(0), (28, 42), Augmentation())
-    bad = Batch(np.full_like(good.images, np.nan), good.target, good.valid)
+    bad = replace(good, images=np.full_like(good.images, np.nan))
     before = weights(trainer)
     record = trainer._train_step(bad)
     assert record["skipped"] == 1
@@ -161,7 +163,7 @@ def test_schedule_warms_up_decays_to_zero_and_grows_the_input() -> None:
     assert peak <= 8 and rates[:peak] == sorted(rates[:peak]) and rates[peak:] == sorted(rates[peak:], reverse=True)
     areas = [np.prod(tiny.size_at(p, settings)) for p in (0.0, 0.5, 0.99, 1.0)]
     assert areas == sorted(areas) and tiny.size_at(1.0, settings) == (168, 224)
-    assert tiny.gradient_weight_at(0, settings) == 0.5 and tiny.gradient_weight_at(0.5, settings) == 2.0
+    assert tiny.gradient_weight_at(0, settings) == 0.25 and tiny.gradient_weight_at(1, settings) == 1.0
 
 
 def test_anchor_fades_out() -> None:

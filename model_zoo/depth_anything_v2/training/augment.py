@@ -18,11 +18,20 @@ from .rendered import DISPARITY_LEVELS, RenderedSample
 Image = npt.NDArray[np.float32]
 
 
+RANKED_PAIRS = 128
+"""Point pairs drawn from every image, for `ranking_loss`."""
+
+RANKED_RATIO = 1.2
+"""Smallest disparity ratio of such a pair; both disparities are raised by RANKED_FLOOR first, since sky has none."""
+
+RANKED_FLOOR = 0.02
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """Strengths; probabilities are per image."""
 
-    area: tuple[float, float] = (0.35, 1.0)
+    area: tuple[float, float] = (0.5, 1.0)
     """Share of the image that a crop covers."""
     aspect: float = 1.2
     """A crop is stretched by up to this factor either way."""
@@ -33,23 +42,28 @@ class Augmentation:
     flip: float = 0.5
     geometry: float = 0.5
     """How often rotation and perspective happen at all."""
-    colour: float = 0.9
-    grey: float = 0.15
-    shading: float = 0.4
-    style: float = 0.25
-    blur: float = 0.3
-    noise: float = 0.4
+    colour: float = 0.8
+    grey: float = 0.1
+    shading: float = 0.3
+    style: float = 0.12
+    blur: float = 0.25
+    noise: float = 0.3
     jpeg: float = 0.2
-    erase: float = 0.25
+    erase: float = 0.1
 
 
 @dataclass(frozen=True)
 class Batch:
-    """images: float32 [B, 3, H, W], ImageNet-normalised; target: float32 [B, H, W] in [0, 1]; valid: bool [B, H, W]."""
+    """images: float32 [B, 3, H, W], ImageNet-normalised; target: float32 [B, H, W] in [0, 1]; valid: bool [B, H, W].
+
+    near, far: int64 [B, RANKED_PAIRS], flat pixel indices of point pairs (`draw_ranked`).
+    """
 
     images: npt.NDArray[np.float32]
     target: npt.NDArray[np.float32]
     valid: npt.NDArray[np.bool_]
+    near: npt.NDArray[np.int64]
+    far: npt.NDArray[np.int64]
 
 
 def draw_transform(
@@ -223,11 +237,35 @@ def change_appearance(rng: np.random.Generator, image: Image, settings: Augmenta
     return image.astype(np.float32)
 
 
+def draw_ranked(
+    rng: np.random.Generator, target: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(near, far): flat pixel indices int64 [RANKED_PAIRS] of clearly ordered points of a disparity map [H, W].
+
+    In half of the pairs the nearer point is the lower one, in half the upper one, so that knowing that the ground is
+    below earns nothing. Where a kind does not occur (or nothing is ordered) a point is paired with itself.
+    """
+    columns = target.shape[1]
+    first, second = rng.integers(0, target.size, (2, 12 * RANKED_PAIRS))
+    d1, d2 = (target.reshape(-1)[points] + np.float32(RANKED_FLOOR) for points in (first, second))
+    near, far = np.where(d1 > d2, first, second), np.where(d1 > d2, second, first)
+    known = valid.reshape(-1)
+    clear = (np.maximum(d1, d2) > RANKED_RATIO * np.minimum(d1, d2)) & known[first] & known[second]
+    chosen = []
+    for kind in (near // columns > far // columns, near // columns < far // columns):
+        found = np.nonzero(clear & kind)[0]
+        if len(found):
+            chosen.append(np.resize(found, RANKED_PAIRS // 2))
+    index = np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
+    padding = np.zeros(RANKED_PAIRS - len(index), np.int64)
+    return np.concatenate([near[index], padding]), np.concatenate([far[index], padding])
+
+
 def make_batch(
     samples: list[RenderedSample], rng: np.random.Generator, size: tuple[int, int], settings: Augmentation
 ) -> Batch:
     """Augment `samples` to one batch of `size` (rows, columns); the result depends on `rng`'s state alone."""
-    images, targets, masks = [], [], []
+    images, targets, masks, ranked = [], [], [], []
     for sample in samples:
         transform = draw_transform(rng, sample.disparity.shape, size, settings)
         image, target, valid = warp(sample, transform, size)
@@ -235,4 +273,6 @@ def make_batch(
         images.append(image.transpose(2, 0, 1).astype(np.float32))
         targets.append(target)
         masks.append(valid)
-    return Batch(np.ascontiguousarray(np.stack(images)), np.stack(targets), np.stack(masks))
+        ranked.append(draw_ranked(rng, target, valid))
+    near, far = (np.stack(points) for points in zip(*ranked, strict=True))
+    return Batch(np.ascontiguousarray(np.stack(images)), np.stack(targets), np.stack(masks), near, far)

@@ -23,6 +23,9 @@ FLAT_TARGET = 1e-3
 
 ANCHOR_RANGE = (-3.0, 4.0)
 
+RANKING_SHARPNESS = 6.0
+"""How fast `ranking_loss` falls with the margin of a pair, in inverse mean absolute deviations of the map."""
+
 GRADIENT_SCALES = 4
 GRADIENT_WEIGHT = 2.0
 
@@ -170,6 +173,19 @@ def anchored_loss(
         data = _mean_over(_data_term(residual, valid), counted, prediction)
         gradient = _mean_over(_gradient_term(residual, valid, GRADIENT_SCALES), counted, prediction)
         return DepthLoss(data + gradient_weight * gradient, data, gradient, counted.sum().to(data.dtype))
+
+
+def ranking_loss(prediction: Tensor, valid: Tensor, near: Tensor, far: Tensor) -> Tensor:
+    """Mean of log(1 + exp(-RANKING_SHARPNESS * margin)) over point pairs; a scalar >= 0, log 2 for equal values.
+
+    prediction [B, H, W], valid bool [B, H, W]; near, far: int64 [B, K], flat pixel indices of pairs whose first point
+    is nearer. The margin is taken on the normalised map, so the loss is invariant to scale and shift like L_ssi.
+    Source of the logistic form: "Single-Image Depth Perception in the Wild" (arXiv 1604.03901, equation 3).
+    """
+    with torch.autocast(prediction.device.type, enabled=False):
+        values = normalise(prediction, valid).values.flatten(1)
+        margin = values.gather(1, near) - values.gather(1, far)
+        return torch.nn.functional.softplus(-RANKING_SHARPNESS * margin).mean()
 
 
 class CollapseError(RuntimeError):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..model import DepthAnythingV2
 from .augment import Batch
-from .losses import anchored_loss, depth_loss
+from .losses import anchored_loss, depth_loss, ranking_loss
 
 
 class StepLoss(NamedTuple):
@@ -23,6 +23,15 @@ class StepLoss(NamedTuple):
     total: float
     data: float
     gradient: float
+    ranking: float
+
+
+class LossWeights(NamedTuple):
+    """Weight of L_gm and of the ranking loss beside L_ssi, and the share of `anchored_loss` in L_ssi + L_gm."""
+
+    gradient: float
+    ranking: float = 0.0
+    anchor: float = 0.0
 
 
 class Workers:
@@ -45,31 +54,31 @@ class Workers:
         """`function` of every item, in parallel; raises what any of them raised."""
         return list(self.threads.map(function, items))
 
-    def gradients(self, batch: Batch, weight: float, anchor: float = 0.0) -> tuple[StepLoss, Tensor]:
-        """Set the model's gradients to the batch mean's; return the invariant loss and the predictions [B, H, W].
-
-        `weight` is that of the gradient term, `anchor` the share of `anchored_loss` in what is differentiated.
-        """
+    def gradients(self, batch: Batch, weights: LossWeights) -> tuple[StepLoss, Tensor]:
+        """Set the model's gradients to the batch mean's; return the unanchored loss and the predictions [B, H, W]."""
         pieces = np.array_split(np.arange(len(batch.images)), self.count)
         work = list(zip(self.replicas, pieces, strict=True))
-        results = self.each(lambda item: self._piece(item[0], batch, item[1], weight, anchor), work)
+        results = self.each(lambda item: self._piece(item[0], batch, item[1], weights), work)
         shares = [len(piece) / len(batch.images) for piece in pieces]
         for parameter, *own in zip(self.model.parameters(), *(r.parameters() for r in self.replicas), strict=True):
             parameter.grad = sum(p.grad * share for p, share in zip(own, shares, strict=True))
-        loss = StepLoss(*(sum(s * r[0][i] for s, r in zip(shares, results, strict=True)) for i in range(3)))
+        loss = StepLoss(*(sum(s * r[0][i] for s, r in zip(shares, results, strict=True)) for i in range(4)))
         return loss, torch.cat([prediction for _, prediction in results])
 
     def _piece(
-        self, model: DepthAnythingV2, batch: Batch, rows: npt.NDArray[np.int64], weight: float, anchor: float
+        self, model: DepthAnythingV2, batch: Batch, rows: npt.NDArray[np.int64], weights: LossWeights
     ) -> tuple[StepLoss, Tensor]:
         model.train()
         model.zero_grad(set_to_none=True)
         images, target, valid = (torch.from_numpy(a[rows]) for a in (batch.images, batch.target, batch.valid))
         prediction = model(images)
-        loss = depth_loss(prediction, target, valid, weight)
-        total = loss.total
-        if anchor > 0:
-            total = (1 - anchor) * total + anchor * anchored_loss(prediction, target, valid, weight).total
-        total.backward()
-        parts = (loss.total.detach(), loss.data.detach(), loss.gradient.detach())
-        return StepLoss(*map(float, parts)), prediction.detach()
+        loss = depth_loss(prediction, target, valid, weights.gradient)
+        near, far = (torch.from_numpy(points[rows]) for points in (batch.near, batch.far))
+        ranking = ranking_loss(prediction, valid, near, far)
+        objective = loss.total
+        if weights.anchor > 0:
+            anchored = anchored_loss(prediction, target, valid, weights.gradient).total
+            objective = (1 - weights.anchor) * objective + weights.anchor * anchored
+        (objective + weights.ranking * ranking).backward()
+        parts = (loss.total + weights.ranking * ranking, loss.data, loss.gradient, ranking)
+        return StepLoss(*(float(part.detach()) for part in parts)), prediction.detach()

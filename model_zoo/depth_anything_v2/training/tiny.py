@@ -37,7 +37,7 @@ from .losses import CollapseDetector
 from .monitor import evaluate
 from .muon import Muon
 from .output import close_output, open_output
-from .parallel import Workers
+from .parallel import LossWeights, Workers
 from .rendered import RenderedPool
 
 log = logging.getLogger("tiny")
@@ -57,13 +57,15 @@ class Settings:
     """Everything that shapes the result besides the data and the budget."""
 
     seed: int = 0
-    batch_size: int = 24
+    batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup: float = 0.03
     """Share of the budget."""
-    gradient_weight: tuple[float, float] = (0.5, 2.0)
-    """Weight of L_gm at the start and, linearly, from half of the budget on: layout first, then edges."""
+    gradient_weight: tuple[float, float] = (0.25, 1.0)
+    """Weight of L_gm at the start and, linearly, at the end of the budget: layout first, then edges."""
+    ranking_weight: float = 1.0
+    """Weight of the ranking loss, whose pairs cannot be won by the height in the image."""
     anchor_until: float = 0.5
     """Share of the budget over which the loss goes from `anchored_loss` to the invariant one."""
     clip: float = 1.0
@@ -100,7 +102,7 @@ def rate(progress: float, settings: Settings) -> float:
 def gradient_weight_at(progress: float, settings: Settings) -> float:
     """Weight of the gradient term at `progress`."""
     start, end = settings.gradient_weight
-    return start + (end - start) * min(1.0, 2 * progress)
+    return start + (end - start) * progress
 
 
 def anchor_at(progress: float, settings: Settings) -> float:
@@ -231,9 +233,12 @@ class Trainer:
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate * (MUON_RATE if isinstance(optimiser, Muon) else 1.0)
-        loss, prediction = self.workers.gradients(
-            batch, gradient_weight_at(self.progress, self.settings), anchor_at(self.progress, self.settings)
+        weights = LossWeights(
+            gradient=gradient_weight_at(self.progress, self.settings),
+            ranking=self.settings.ranking_weight,
+            anchor=anchor_at(self.progress, self.settings),
         )
+        loss, prediction = self.workers.gradients(batch, weights)
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip))
         spread, zeros = self.detector.measure(prediction)
         if math.isfinite(norm) and math.isfinite(loss.total):
@@ -257,6 +262,7 @@ class Trainer:
             "loss": loss.total,
             "loss_ssi": loss.data,
             "loss_gradient": loss.gradient,
+            "loss_ranking": loss.ranking,
             "gradient_norm": norm,
             "spread": spread,
             "zero_fraction": zeros,
