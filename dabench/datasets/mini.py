@@ -77,6 +77,8 @@ class Mini(Pairs):
         return super().load(sample_id) if self.task == "pairs" else Dataset.load(self, sample_id)
 
     def ground_truth(self, sample_id: str) -> GroundTruth:
+        if self.task == "pairs":
+            return super().ground_truth(sample_id)
         return GroundTruth(*read_scaled_depth_png(self._depth_file(sample_id), self._scales[sample_id]))
 
     def _depth_file(self, sample_id: str) -> Path:
