@@ -14,10 +14,11 @@ import numpy as np
 from dabench.datasets.base import Dataset
 from dabench.errors import ModelError, UsageError
 from dabench.protocols import Protocol
+from dabench.protocols.rule import dense_rule
 from dabench.records import Json
-from dabench.scoring.dense import DenseRule, score_dense
-from dabench.scoring.metrics import DENSE_METRICS
+from dabench.scoring.dense import score_dense
 from dabench.scoring.pairs import score_pairs
+from dabench.scoring.rule import DenseRule
 from dabench.types import (
     DepthModel,
     Image,
@@ -67,7 +68,7 @@ def score_samples(
     Batches are cut from ``ids`` as a whole, so that a resumed run predicts each image in the same company as an
     uninterrupted one.
     """
-    rule = _dense_rule(recipe) if recipe.task == "depth" else None
+    rule = dense_rule(recipe) if recipe.task == "depth" else None
     batches = [ids[start : start + batch_size] for start in range(0, len(ids), batch_size)]
     wanted = [batch for batch in batches if any(i not in finished for i in batch)]
     for batch, loaded in _read_ahead(dataset, wanted, workers):
@@ -200,18 +201,4 @@ def _failed(
         nothing = Prediction(np.full(sample.depth.shape, np.nan, np.float32), output)
         score = score_dense(nothing, sample.depth, sample.valid, rule)
         return {**line, "n_valid": score.n_valid, **score.metrics}
-    return {**line, **dict.fromkeys(DENSE_METRICS)}
-
-
-def _dense_rule(recipe: Protocol) -> DenseRule:
-    assert recipe.alignment is not None and recipe.valid is not None
-    alignment = recipe.alignment
-    floor, farthest = alignment.disparity_floor, alignment.depth_range[1]
-    return DenseRule(
-        method={output: alignment.method(output) for output in Output},
-        valid_min=recipe.valid.min,
-        valid_max=recipe.valid.max,
-        disparity_floor=None if isinstance(floor, str) else floor,
-        depth_min=alignment.depth_range[0],
-        depth_max=None if isinstance(farthest, str) else farthest,
-    )
+    return {**line, **dict.fromkeys(recipe.metrics)}

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from dabench.errors import ModelError
 from dabench.scoring.alignment import Fit, least_squares
 from dabench.scoring.metrics import DENSE_METRICS, HIGHER_IS_BETTER, dense_metrics
+from dabench.scoring.rule import DenseRule
 from dabench.types import DepthMap, Mask, Output, Prediction
 
 
@@ -28,25 +29,6 @@ class DenseScore:
     n_usable: int
     fit: Fit | None
     metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class DenseRule:
-    """What a protocol says about alignment, in numbers.
-
-    Attributes:
-        method: ``least-squares-disparity``, ``least-squares-depth``, ``none`` or ``refuse``, by output kind.
-        valid_min, valid_max: ground truth counts where ``valid_min < g < valid_max``; metres.
-        disparity_floor: smallest aligned disparity in 1/m; None is 1 / max(g) of the image.
-        depth_min, depth_max: range of the compared depth in metres; ``depth_max`` None is max(g) of the image.
-    """
-
-    method: dict[Output, str]
-    valid_min: float
-    valid_max: float | None
-    disparity_floor: float | None
-    depth_min: float
-    depth_max: float | None
 
 
 def score_dense(prediction: Prediction, depth: DepthMap, valid: Mask, rule: DenseRule) -> DenseScore:

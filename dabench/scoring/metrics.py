@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-DENSE_METRICS = (
+PIXEL_METRICS = (
     "abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3", "irmse", "mae",
 )  # fmt: skip
+DENSE_METRICS = PIXEL_METRICS
 HIGHER_IS_BETTER = frozenset({"accuracy", "delta1", "delta2", "delta3"})
 
 
