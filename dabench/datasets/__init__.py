@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _READERS = {
     "da-2k": "dabench.datasets.da2k:Da2k",
+    "diode": "dabench.datasets.diode:Diode",
+    "eth3d": "dabench.datasets.eth3d:Eth3d",
     "mini": "dabench.datasets.mini:Mini",
     "pairs": "dabench.datasets.pairs:Pairs",
 }
