@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dabench.datasets.base import Dataset, check_selection
+from dabench.datasets.layouts import AbsentError
 from dabench.errors import DatasetError
 
 LISTED_FAULTS = 20
@@ -34,7 +35,8 @@ class ListedDataset(Dataset):
         files outside a selection need not be on disk.
 
         Raises:
-            DatasetError: files are missing; the message has their number, the first of them and the way to get them.
+            DatasetError: files are missing (an AbsentError if no image has all of them); the message has their number,
+                the first of them and the way to get them.
         """
         name = self.info.name
         self._all = tuple(listed)
@@ -56,8 +58,8 @@ class ListedDataset(Dataset):
             if self.only is not None:
                 wanted = f"the {len(self._ids)} selected images"
             advice = self.advice(without)
-            raise DatasetError(
-                f"dataset '{name}': {root} holds {there} of {wanted}:{fault_list(faults)}",
+            raise (DatasetError if there else AbsentError)(
+                f"dataset '{name}': {root} holds {there} of {wanted}:{fault_list(list(dict.fromkeys(faults)))}",
                 hint="\n  ".join(line for line in (advice, self.info.how_to_get, self.info.layout) if line),
             )
 

@@ -1,0 +1,58 @@
+"""Finding out which layout a folder has, quickly and without what Finder leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from dabench.errors import DatasetError
+
+
+class AbsentError(DatasetError):
+    """Nothing of a split or field is on disk; where a part of it is, the error is a plain DatasetError."""
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from (e for e in entries if not e.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+def files_in(folder: Path) -> frozenset[str]:
+    """Names of the files of a folder, without ``._*`` and other hidden ones; none if there is no such folder."""
+    return frozenset(e.name for e in _entries(folder) if e.is_file())
+
+
+def folders_in(folder: Path) -> tuple[str, ...]:
+    """Names of the folders of a folder in alphabetical order, without hidden ones; none if there is no such folder."""
+    return tuple(sorted(e.name for e in _entries(folder) if e.is_dir()))
+
+
+def folders_with(root: Path, candidates: Iterable[str], wanted: Iterable[str]) -> list[Path]:
+    """Which of the folders ``root/<candidate>`` (``"."`` is the root) hold at least one of the wanted folders."""
+    names = frozenset(wanted)
+    found = (root if c == "." else root / c for c in candidates)
+    return [f for f in found if not names.isdisjoint(folders_in(f))]
+
+
+def fingerprint(labels: Iterable[str], truths: Iterable[tuple[str, Path]]) -> str:
+    """SHA-256 over the labels of a set and the name and size of each file of ground truth.
+
+    The files are not read: one that was changed at equal size has the same fingerprint.
+
+    Args:
+        labels: whatever defines the set: dataset, split, field, ids.
+        truths: name in the fingerprint (not the place on this disk) and file; one that is not there counts as such.
+    """
+    digest = hashlib.sha256("\n".join(labels).encode())
+    for name, path in truths:
+        try:
+            size = str(path.stat().st_size)
+        except OSError:
+            size = "none"
+        digest.update(f"\n{name} {size}".encode())
+    return digest.hexdigest()
