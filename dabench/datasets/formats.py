@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
-from dabench.errors import ImageError
+from dabench.errors import ImageError, SampleError
 from dabench.types import DepthMap, Image, Mask
 
 EXIF_ORIENTATION = 0x0112
@@ -94,6 +95,32 @@ def read_scaled_depth_png(path: Path, metres_per_unit: float) -> tuple[DepthMap,
     Raises:
         ImageError: missing, damaged, or not single-channel 16-bit.
     """
+    raw = _read_uint16(path)
+    return (raw.astype(np.float64) * metres_per_unit).astype(np.float32), raw > 0
+
+
+def read_kitti_depth_png(path: Path) -> tuple[DepthMap, Mask]:
+    """Decode a KITTI depth map: ``uint16``, metres times 256, 0 where nothing was measured.
+
+    Source: KITTI depth devkit, ``readme.txt`` and ``matlab/depth_read.m``, which refuse a map without a value above
+    255 like this function: it was written with 8 bits, and every depth in it would be below one metre.
+
+    Returns:
+        depth ``float32 [H, W]`` in metres and valid ``bool [H, W]``.
+
+    Raises:
+        ImageError: missing, damaged, not single-channel 16-bit, or saved with 8 bits.
+    """
+    raw = _read_uint16(path)
+    if raw.max() <= 255:
+        raise ImageError(
+            f"{path}: its largest value is {raw.max()}, below one metre: the map was saved with 8 bits by mistake",
+            hint="unpack the official file again; a KITTI depth map is a 16-bit PNG of metres times 256",
+        )
+    return raw.astype(np.float32) / np.float32(256), raw > 0  # exact: 16 bits, a power of two
+
+
+def _read_uint16(path: Path) -> npt.NDArray[np.uint16]:
     with _open(path) as image:
         try:
             image.load()
@@ -101,5 +128,83 @@ def read_scaled_depth_png(path: Path, metres_per_unit: float) -> tuple[DepthMap,
             raise ImageError(f"{path}: damaged or truncated: {error}") from error
         if not image.mode.startswith("I"):
             raise ImageError(f"{path}: is of mode {image.mode}, not a single-channel 16-bit depth map")
-        raw: npt.NDArray[np.uint16] = np.asarray(image).astype(np.uint16)
-    return (raw.astype(np.float64) * metres_per_unit).astype(np.float32), raw > 0
+        values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+        raise ImageError(f"{path}: holds values from {values.min()} to {values.max()}, which are not 16-bit")
+    return values.astype(np.uint16)
+
+
+SINTEL_TAG = 202021.25
+"""First four bytes of a Sintel file: the float that reads "PIEH" in ASCII."""
+
+
+def read_sintel_dpt(path: Path) -> DepthMap:
+    """Decode a Sintel ``.dpt`` file.
+
+    Little-endian: float32 tag 202021.25, int32 width, int32 height, then width * height float32, row by row from the
+    top. Source: MPI-Sintel depth SDK, ``sdk/python/sintel_io.py`` (``depth_read``).
+
+    Returns:
+        depth ``float32 [H, W]`` as stored: metres, where the sky is a very large number.
+
+    Raises:
+        SampleError: missing, of another kind, or not as long as its header says.
+    """
+    content = _read_tagged(path, 12)
+    width, height = struct.unpack_from("<ii", content, 4)
+    if not (0 < width <= 65535 and 0 < height <= 65535):
+        raise SampleError(f"{path}: its header says {width} columns and {height} rows")
+    _check_length(path, content, 12 + 4 * width * height, f"a map of {height} x {width}")
+    return np.frombuffer(content, "<f4", offset=12).reshape(height, width).astype(np.float32)
+
+
+def read_sintel_cam(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Decode a Sintel ``.cam`` file.
+
+    Little-endian, 172 bytes: float32 tag 202021.25, 9 float64, 12 float64. Source: MPI-Sintel depth SDK,
+    ``sdk/python/sintel_io.py`` (``cam_read``).
+
+    Returns:
+        intrinsics ``float64 [3, 3]`` in pixels and extrinsics ``float64 [3, 4]``, which take world to camera.
+
+    Raises:
+        SampleError: missing, of another kind, or of another length.
+    """
+    content = _read_tagged(path, 4)
+    _check_length(path, content, 172, "a camera")
+    values = np.frombuffer(content, "<f8", offset=4)
+    if not np.isfinite(values).all():
+        raise SampleError(f"{path}: holds values that are not finite")
+    return values[:9].reshape(3, 3).astype(np.float64), values[9:].reshape(3, 4).astype(np.float64)
+
+
+def _read_tagged(path: Path, header: int) -> bytes:
+    content = read_bytes(path)
+    if len(content) < header:
+        raise SampleError(f"{path}: has {len(content)} bytes, fewer than its header of {header}")
+    if content[:4] != struct.pack("<f", SINTEL_TAG):
+        swapped = content[:4] == struct.pack(">f", SINTEL_TAG)
+        raise SampleError(
+            f"{path}: does not begin with the tag {SINTEL_TAG}" + (" in little-endian order" if swapped else ""),
+            hint="Sintel's .dpt and .cam files are little-endian and begin with it",
+        )
+    return content
+
+
+def _check_length(path: Path, content: bytes, expected: int, what: str) -> None:
+    if len(content) != expected:
+        raise SampleError(f"{path}: has {len(content)} bytes; {what} has {expected}")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        SampleError: it is missing, a folder or unreadable.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise SampleError(f"{path}: no such file") from error
+    except OSError as error:
+        raise SampleError(f"{path}: cannot be read: {error.strerror or error}") from error
