@@ -16,6 +16,7 @@ _READERS = {
     "da-2k": "dabench.datasets.da2k:Da2k",
     "diode": "dabench.datasets.diode:Diode",
     "eth3d": "dabench.datasets.eth3d:Eth3d",
+    "kitti": "dabench.datasets.kitti:Kitti",
     "mini": "dabench.datasets.mini:Mini",
     "pairs": "dabench.datasets.pairs:Pairs",
 }
