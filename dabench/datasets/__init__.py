@@ -18,6 +18,7 @@ _READERS = {
     "eth3d": "dabench.datasets.eth3d:Eth3d",
     "kitti": "dabench.datasets.kitti:Kitti",
     "mini": "dabench.datasets.mini:Mini",
+    "moge-eval": "dabench.datasets.moge_eval:MogeEval",
     "pairs": "dabench.datasets.pairs:Pairs",
 }
 
