@@ -20,6 +20,7 @@ _READERS = {
     "mini": "dabench.datasets.mini:Mini",
     "moge-eval": "dabench.datasets.moge_eval:MogeEval",
     "pairs": "dabench.datasets.pairs:Pairs",
+    "sintel": "dabench.datasets.sintel:Sintel",
 }
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dabench.datasets import kitti_velodyne
 from dabench.datasets.base import DatasetInfo
 from dabench.datasets.formats import read_image, read_kitti_depth_png
-from dabench.datasets.layouts import AbsentError, files_in, fingerprint, folders_with
+from dabench.datasets.layouts import AbsentError, base_of, files_in, fingerprint
 from dabench.datasets.listed import ListedDataset
 from dabench.datasets.split_lists import read_split
 from dabench.errors import DatasetError, SampleError, UsageError
@@ -126,20 +126,9 @@ class Kitti(ListedDataset):
             ("kitti", self.split, self.field), ((f.label, self.folder / f.truth) for f in frames)
         )
 
-    def _base(self, candidates: Sequence[str], wanted: Sequence[str], what: str) -> str:
-        """Which of the folders holds the wanted ones, as a prefix of paths below the root; else the official place."""
-        found = folders_with(self.folder, candidates, wanted)
-        if len(found) > 1:
-            raise DatasetError(
-                f"dataset 'kitti': both {found[0]} and {found[1]} hold {what}; which is meant is not clear",
-                hint="leave one of them",
-            )
-        base = found[0].relative_to(self.folder).as_posix() if found else candidates[0]
-        return "" if base == "." else f"{base}/"
-
     def _driven(self) -> list[_Frame]:
         """Frames of the raw drives."""
-        prefix = self._base(RAW_FOLDERS, DATES, "raw drives")
+        prefix = base_of("kitti", self.folder, RAW_FOLDERS, DATES, "raw drives")
         lines = [line.split() for line in read_split(*(LINEAGE if self.split == "lineage-1269" else EIGEN))]
         if self.split.startswith("eigen-benchmark"):
             lines = [
@@ -169,7 +158,7 @@ class Kitti(ListedDataset):
 
     def _selected(self) -> list[_Frame]:
         """Frames of ``val_selection_cropped``: whatever has an image, a depth map, or is selected."""
-        prefix = self._base(SELECTION_FOLDERS, ("groundtruth_depth",), "the cropped selection")
+        prefix = base_of("kitti", self.folder, SELECTION_FOLDERS, ("groundtruth_depth",), "the cropped selection")
         base = self.folder / prefix
         images = map(_SELECTED_IMAGE.fullmatch, files_in(base / "image"))
         depths = map(_SELECTED_DEPTH.fullmatch, files_in(base / "groundtruth_depth"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dabench.errors import DatasetError
@@ -32,11 +32,29 @@ def folders_in(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(e.name for e in _entries(folder) if e.is_dir()))
 
 
-def folders_with(root: Path, candidates: Iterable[str], wanted: Iterable[str]) -> list[Path]:
-    """Which of the folders ``root/<candidate>`` (``"."`` is the root) hold at least one of the wanted folders."""
+def base_of(dataset: str, root: Path, candidates: Sequence[str], wanted: Iterable[str], what: str) -> str:
+    """Which folder below the root holds a part of a set, as a prefix of paths: ``""`` or ``"folder/"``.
+
+    Args:
+        dataset: its name, for the error.
+        root: of the set.
+        candidates: folders below the root to look at (``"."`` is the root); the first is the official place and the
+            answer where nothing is found.
+        wanted: names of folders of which the right one holds at least one.
+        what: words for the part, for the error.
+
+    Raises:
+        DatasetError: several of them do.
+    """
     names = frozenset(wanted)
-    found = (root if c == "." else root / c for c in candidates)
-    return [f for f in found if not names.isdisjoint(folders_in(f))]
+    found = [c for c in candidates if not names.isdisjoint(folders_in(root / c))]
+    if len(found) > 1:
+        raise DatasetError(
+            f"dataset '{dataset}': both {root / found[0]} and {root / found[1]} hold {what}; which counts is unclear",
+            hint="leave one of them below the root",
+        )
+    base = found[0] if found else candidates[0]
+    return "" if base == "." else f"{base}/"
 
 
 def fingerprint(labels: Iterable[str], truths: Iterable[tuple[str, Path]]) -> str:
