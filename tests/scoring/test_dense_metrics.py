@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dabench.errors import ModelError
 from dabench.scoring.alignment import least_squares
 from dabench.scoring.dense import DenseRule, DenseScore, score_dense
-from dabench.scoring.metrics import DENSE_METRICS, HIGHER_IS_BETTER, dense_metrics
+from dabench.scoring.metrics import HIGHER_IS_BETTER, PIXEL_METRICS, dense_metrics
 from dabench.types import Output, Prediction
 
 METHOD = {
@@ -73,6 +73,11 @@ def written_out(p: list[float], g: list[float]) -> dict[str, float]:
         **{f"delta{i}": mean([float(max(a / b, b / a) < 1.25**i) for a, b in both]) for i in (1, 2, 3)},
         "irmse": math.sqrt(mean([(1 / a - 1 / b) ** 2 for a, b in both])),
         "mae": mean([abs(a - b) for a, b in both]),
+        "sq_rel_squared": mean([((a - b) / b) ** 2 for a, b in both]),
+        "silog_half": math.sqrt(mean([x**2 for x in logs]) - 0.5 * mean(logs) ** 2),
+        "silog_bessel": 100 * math.sqrt(math.fsum((x - mean(logs)) ** 2 for x in logs) / (n - 1)),
+        "rmse_log10": math.sqrt(mean([(math.log10(a) - math.log10(b)) ** 2 for a, b in both])),
+        "bad_pixel": 100 * mean([float(max(a / b, b / a) > 1.25) for a, b in both]),
     }
 
 
@@ -83,8 +88,8 @@ def test_metrics_equal_the_written_out_formulas(seed: int) -> None:
     p = g * np.exp(rng.normal(0, 0.4, 200))
     expected = written_out(p.tolist(), g.tolist())
     found = dense_metrics(p, g)
-    assert set(found) == set(DENSE_METRICS) == set(expected)
-    for name in DENSE_METRICS:
+    assert set(found) == set(PIXEL_METRICS) == set(expected)
+    for name in PIXEL_METRICS:
         assert found[name] == pytest.approx(expected[name], rel=1e-11, abs=1e-13), name
 
 
@@ -97,9 +102,9 @@ def test_delta_is_strict_at_the_threshold() -> None:
 def test_perfect_and_empty() -> None:
     g = scene()
     perfect = dense_metrics(g, g)
-    assert all(perfect[name] == (1.0 if name in HIGHER_IS_BETTER else 0.0) for name in DENSE_METRICS)
+    assert all(perfect[name] == (1.0 if name in HIGHER_IS_BETTER else 0.0) for name in PIXEL_METRICS)
     empty = dense_metrics(np.empty(0), np.empty(0))
-    assert set(empty) == set(DENSE_METRICS) and all(math.isnan(v) for v in empty.values())
+    assert set(empty) == set(PIXEL_METRICS) and all(math.isnan(v) for v in empty.values())
     masked = score(g, np.full_like(g, np.nan), Output.DISPARITY)
     assert (masked.n_valid, masked.n_usable, masked.fit) == (0, 0, None)
     assert all(math.isnan(v) for v in masked.metrics.values())
@@ -159,7 +164,7 @@ def test_midas_float_and_png_map_score_the_same(shared_data: Path) -> None:
     depth = scene(1, floats.shape)
     a, b = (score(v, depth, Output.DISPARITY) for v in (floats, png))
     assert floats.min() < 0 and a.n_usable == a.n_valid
-    for name in DENSE_METRICS:
+    for name in PIXEL_METRICS:
         assert a.metrics[name] == pytest.approx(b.metrics[name], rel=1e-4, abs=1e-4), name
 
 
@@ -234,7 +239,7 @@ def test_all_unusable_is_the_worst_score(output: Output) -> None:
     nothing = score(np.full(depth.shape, np.nan), depth, output)
     assert (nothing.n_valid, nothing.n_usable, nothing.fit) == (depth.size, 0, None)
     anything = score(scene(9), depth, output)
-    for name in DENSE_METRICS:
+    for name in PIXEL_METRICS:
         assert worse(name, nothing.metrics[name], anything.metrics[name]), name
 
 
@@ -258,7 +263,7 @@ def test_withholding_pixels_never_improves_a_score(data: st.DataObject) -> None:
     spoiled[row, col] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -1.0]))
     withheld = score(spoiled, depth, Output.METRIC)
     assert withheld.n_usable == answered.n_usable - 1 and withheld.n_valid == answered.n_valid
-    for name in DENSE_METRICS:
+    for name in PIXEL_METRICS:
         assert worse(name, withheld.metrics[name], answered.metrics[name]), name
 
 
@@ -279,7 +284,7 @@ def test_withholding_good_pixels_of_a_fitted_map_never_improves_it() -> None:
         before = score(values, depth, output)
         values[rng.random(depth.shape) < 0.1] = np.nan
         after = score(values, depth, output)
-        for name in DENSE_METRICS:
+        for name in PIXEL_METRICS:
             assert worse(name, after.metrics[name], before.metrics[name]), (output, name)
 
 
