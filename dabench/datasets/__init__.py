@@ -16,9 +16,11 @@ _READERS = {
     "da-2k": "dabench.datasets.da2k:Da2k",
     "diode": "dabench.datasets.diode:Diode",
     "eth3d": "dabench.datasets.eth3d:Eth3d",
+    "folder": "dabench.datasets.folder:Folder",
     "kitti": "dabench.datasets.kitti:Kitti",
     "mini": "dabench.datasets.mini:Mini",
     "moge-eval": "dabench.datasets.moge_eval:MogeEval",
+    "nyu-d": "dabench.datasets.nyu:NyuD",
     "pairs": "dabench.datasets.pairs:Pairs",
     "sintel": "dabench.datasets.sintel:Sintel",
 }
