@@ -71,10 +71,10 @@ def dataset_rows() -> list[dict[str, Any]]:
 
 
 def protocol_rows() -> list[dict[str, Any]]:
-    """One row a protocol, by dataset."""
+    """One row a protocol, by dataset: its default, our own others, then those from the literature."""
     from dabench.protocols import all_protocols
 
-    ordered = sorted(all_protocols().values(), key=lambda p: (p.dataset.name, not p.default, p.id))
+    ordered = sorted(all_protocols().values(), key=lambda p: (p.dataset.name, not p.default, p.status != "house", p.id))
     return [
         {
             "id": p.id,
@@ -112,11 +112,15 @@ def _table(kind: Kind, rows: list[dict[str, Any]]) -> Any:
             defaults = ", ".join(row["default_protocols"])
             table.add_row(row["name"], ", ".join(row["tasks"]), size, defaults, row["summary"])
     else:
-        for title in ("dataset", "protocol", "default", "status", ""):
-            table.add_column(title)
+        table.add_column("protocol", no_wrap=True)
+        table.add_column("status", no_wrap=True)
+        table.add_column("")
         previous = None
         for row in rows:
-            dataset = row["dataset"] if row["dataset"] != previous else ""
-            previous = row["dataset"]
-            table.add_row(dataset, row["id"], "yes" if row["default"] else "", row["status"], row["title"])
+            if row["dataset"] != previous:
+                table.add_row(f"[bold]{row['dataset']}[/bold]")
+                previous = row["dataset"]
+            table.add_row(f"  {row['id']}{' *' if row['default'] else ''}", row["status"], row["title"])
+        table.caption = "* the default of its dataset; `dabench show NAME` prints the recipe in plain words"
+        table.caption_justify = "left"
     return table

@@ -79,18 +79,6 @@ def test_ls_lists_everything_registered(kind: str) -> None:
     assert all(name in text for name in known)
 
 
-def test_show_describes_every_name() -> None:
-    for name in {*models(), *readers(), *protocols.all_protocols()}:
-        assert name in run("show", name)
-        assert json.loads(run("show", name, "--json"))[0]["kind"] in ("model", "dataset", "protocol")
-
-
-def test_show_gives_the_recipe_and_the_published_numbers() -> None:
-    text = run("show", "da-2k@1")
-    assert "2068 pairs" in text and "a tie" in text
-    assert "depth-anything-v2-large accuracy 0.971 (published" in text
-
-
 def test_eval_prints_a_table_and_resumes(pair_set: Path, tmp_path: Path) -> None:
     arguments = ("eval", "-m", "location-prior", "-m", "constant", "-d", "pairs", "--data-root", pair_set)
     out = tmp_path / "runs"

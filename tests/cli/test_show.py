@@ -1,0 +1,124 @@
+"""``dabench show`` and ``dabench ls protocols`` as a user reads them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import dabench.cli
+from dabench import protocols
+from dabench.cli.show import describe, describe_protocol, find
+from dabench.datasets import registry as readers
+from dabench.registry import models
+
+runner = CliRunner()
+
+
+def run(*arguments: str, code: int = 0, width: int = 100) -> str:
+    result = runner.invoke(dabench.cli.build_app(), list(arguments), env={"COLUMNS": str(width)})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_why_others_get_three_times_the_diode_number() -> None:
+    """The first lines say it, without a scroll: which images, how many, what the others did."""
+    opening = " ".join(run("show", "diode-dav2-table2", width=80).split("\n\n")[1].split())
+    assert len(opening.split()) < 90, "a minute is about 200 words, with the next paragraph"
+    for fact in ("325 INDOOR", "all 771", "0.21", "0.066", "446 outdoor"):
+        assert fact in opening, fact
+    text = run("show", "diode-dav2-table2")
+    for way_out in ("diode-all@1", "diode-marigold@1", "diode-moge@1"):
+        assert way_out in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_protocols_fit_the_terminal(width: int) -> None:
+    assert max(len(line) for line in run("show", "kitti-depth-anything-ac", width=width).splitlines()) <= width
+    for name, protocol in protocols.all_protocols().items():
+        lines = describe_protocol(protocol, width)
+        assert [line for line in lines if len(line) > width] == [], name
+        assert [line for line in lines if line != line.rstrip()] == [], name
+
+
+def test_the_recipe_comes_in_the_order_of_the_work() -> None:
+    lines = run("show", "kitti-marigold").splitlines()
+    titles = [
+        "images",
+        "model sees",
+        "resize",
+        "ground truth",
+        "crop",
+        "depth model",
+        "fit",
+        "clip",
+        "measured",
+        "total",
+    ]
+    places = [next(i for i, line in enumerate(lines) if line.startswith(f"  {title}  ")) for title in titles[:-1]]
+    assert places == sorted(places)
+    headings = [line for line in lines if line in ("evidence", "traps", "numbers to expect", "sources")]
+    assert headings == ["evidence", "traps", "numbers to expect", "sources"]
+
+
+def test_every_name_can_be_shown() -> None:
+    for name in {*models(), *readers(), *protocols.all_protocols()}:
+        entries = find(name)
+        assert entries and all(entry["kind"] in ("model", "dataset", "protocol") for entry in entries)
+        assert all(name in "\n".join(describe(entry)) for entry in entries)
+        assert json.dumps(entries)
+    shown = json.loads(run("show", "pairs", "--json"))
+    assert [entry["kind"] for entry in shown] == ["dataset", "protocol"]
+
+
+def test_expected_numbers_name_their_source() -> None:
+    text = run("show", "da-2k@1")
+    assert "2068 pairs" in text and "a tie" in text
+    assert "published: arXiv 2406.09414, Table 3" in text
+    (line,) = (line for line in text.splitlines() if line.startswith("    depth-anything-v2-large"))
+    assert line.split() == ["depth-anything-v2-large", "accuracy", "0.971"]
+    text = run("show", "kitti-marigold")
+    assert "reproduced: kmatzen/plumbline" in text and "abs_rel 0.109  delta1 0.8884" in text
+
+
+def test_compare_prints_only_what_differs() -> None:
+    text = run("show", "--compare", "nyu-plumbline", "nyu-plumbline-filled")
+    assert "differ in 1 of their steps" in text
+    assert "field 'raw'" in text and "field 'filled'" in text
+    assert "rows 45:471" not in text, "the crop is the same"
+    text = run("show", "--compare", "diode-dav2-table2", "diode-all")
+    assert "325 images of diode, split indoor" in text and "771 images of diode, split all" in text
+    rows = json.loads(run("show", "--compare", "nyu-plumbline", "nyu-plumbline-filled", "--json"))
+    assert (rows["first"], rows["second"]) == ("nyu-plumbline@1", "nyu-plumbline-filled@1")
+    assert [row["title"] for row in rows["differences"]] == ["ground truth"]
+
+
+def test_compare_of_equal_recipes_says_so() -> None:
+    assert "compute the same" in run("show", "--compare", "da-2k@1", "da-2k@1")
+
+
+@pytest.mark.parametrize("arguments", [[], ["da-2k", "--compare", "da-2k", "pairs"], ["--compare", "da-2k", "da-2kk"]])
+def test_a_wrong_call_is_refused(arguments: list[str]) -> None:
+    result = runner.invoke(dabench.cli.build_app(), ["show", *arguments])
+    assert result.exit_code == 2 or getattr(result.exception, "exit_code", None) == 2
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_ls_groups_protocols_by_dataset(width: int) -> None:
+    lines = run("ls", "protocols", width=width).splitlines()
+    assert max(len(line) for line in lines) <= width
+    known = protocols.all_protocols()
+    place = {name: next(i for i, line in enumerate(lines) if f"  {name} " in line) for name in known}
+    by_dataset: dict[str, list[int]] = {}
+    for name, protocol in known.items():
+        by_dataset.setdefault(protocol.dataset.name, []).append(place[name])
+    spans = sorted((min(rows), max(rows)) for rows in by_dataset.values())
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(spans)), "one block a dataset"
+    for dataset, rows in by_dataset.items():
+        assert lines[min(rows) - 1].strip() == dataset
+    starred = {name for name in place if f"{name} *" in lines[place[name]]}
+    assert starred == {name for name, p in known.items() if p.default}
