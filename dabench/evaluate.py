@@ -1,29 +1,36 @@
-"""The run: dataset x model x protocol -> records."""
+"""The run: dataset x model x protocols -> records."""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dabench import datasets, protocols
-from dabench.datasets.base import Dataset
-from dabench.errors import DatasetError, ProtocolError, UnknownNameError, UsageError
-from dabench.inference import CallableModel, score_samples
+from dabench import protocols as recipes
+from dabench.errors import DabenchError, UnknownNameError, UsageError
+from dabench.inference import CallableModel, Predicted, Predictor
+from dabench.job import Job, open_for, refuse
+from dabench.kept import FOLDER, PredictionStore, manifest_of
+from dabench.lines import Lines, Scorer
+from dabench.loading import Reader, SavedMaps
+from dabench.passes import Pass, plan
+from dabench.pipeline import pipeline
 from dabench.protocols import Protocol
-from dabench.records import SCHEMA, Json, RunFolder, environment, provenance, to_json
-from dabench.run import Metric, Progress, Run, Tally
-from dabench.summary import summarise
-from dabench.types import DepthModel, Image, ModelInfo, Output
+from dabench.run import Metric, PassProgress, Progress, Run
+from dabench.types import DepthModel, Image, Output
 
-__all__ = ["CallableModel", "Metric", "Progress", "Run", "evaluate"]
+__all__ = ["CallableModel", "Metric", "PassProgress", "Progress", "Run", "evaluate", "evaluate_many"]
+
+Model = DepthModel | Callable[[Image], Any]
 
 
 def evaluate(
-    model: DepthModel | Callable[[Image], Any],
+    model: Model,
     protocol: Protocol | str,
     *,
     output: Output | str | None = None,
@@ -36,6 +43,7 @@ def evaluate(
     batch_size: int = 1,
     workers: int = 2,
     settings: Mapping[str, Any] | None = None,
+    keep_predictions: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Score one model under one protocol.
@@ -48,13 +56,14 @@ def evaluate(
             computes, give it another name or pass ``fresh``, or its earlier samples are kept.
         data_root: folder that holds one folder a dataset (the set itself, for ``pairs``).
         out: folder for the records; None keeps them in memory.
-        fresh: discard an earlier run in ``out`` instead of continuing it.
+        fresh: discard an earlier run in ``out`` instead of continuing it, and predict again what was kept.
         subset: sample ids to score; only those need be on disk, and the summary is marked partial.
         limit: score the first ``limit`` samples; marked partial.
         batch_size: images given to the model at once. Batches are cut from the list of samples, so a resumed run
             predicts in the same batches.
-        workers: threads that read images ahead.
+        workers: threads that read ahead, and threads that score.
         settings: further settings to record (device, precision).
+        keep_predictions: store every prediction in ``out``, exactly, to be scored again without the model.
         progress: called after every sample.
 
     Returns:
@@ -63,83 +72,182 @@ def evaluate(
     Raises:
         UsageError, DatasetError, ProtocolError, RecordError: nothing was scored.
     """
-    recipe = protocol if isinstance(protocol, Protocol) else _protocol_named(protocol)
+    recipe = protocol if isinstance(protocol, Protocol) else protocol_named(protocol)
+
+    def show(state: PassProgress) -> None:
+        assert progress is not None
+        progress(state.runs[recipe.id])
+
+    [run] = evaluate_many(
+        model,
+        [recipe],
+        output=output,
+        name=name,
+        data_root=data_root,
+        out=out,
+        fresh=fresh,
+        subset=subset,
+        limit=limit,
+        batch_size=batch_size,
+        workers=workers,
+        settings=settings,
+        keep_predictions=keep_predictions,
+        progress=show if progress is not None else None,
+    )
+    return run
+
+
+def evaluate_many(
+    model: Model,
+    protocols: Sequence[Protocol | str],
+    *,
+    output: Output | str | None = None,
+    name: str | None = None,
+    data_root: str | Path | None = None,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    subset: Sequence[str] | None = None,
+    limit: int | None = None,
+    batch_size: int = 1,
+    workers: int = 2,
+    settings: Mapping[str, Any] | None = None,
+    keep_predictions: bool = False,
+    request: Mapping[str, Any] | None = None,
+    progress: Callable[[PassProgress], None] | None = None,
+    on_error: Callable[[Protocol, DabenchError], None] | None = None,
+) -> list[Run]:
+    """Score one model under several protocols, predicting each image once for all that can share the prediction.
+
+    Protocols share predictions where dataset and inference setting (KITTI's crop, flip) agree, whatever their splits
+    and ground truth; with ``batch_size`` above 1 only where the lists of samples agree too. Each keeps its own records
+    and resumes by itself.
+
+    Args:
+        model, output, name, data_root, out, fresh, subset, limit, batch_size, workers, settings, keep_predictions: as
+            for :func:`evaluate`.
+        protocols: protocols or their names.
+        request: options that the model was chosen by; stored with kept predictions, so that a later call can tell
+            without loading the model that it asks for the same.
+        progress: called at the start of each pass over a dataset and after every line.
+        on_error: told of a protocol that cannot be scored; the others are. None raises.
+
+    Returns:
+        The runs, in the order of the protocols, without those that ``on_error`` was told of.
+    """
     scored = _as_model(model, output, name)
     for option, value in (("batch_size", batch_size), ("workers", workers), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"{option} must be at least 1, got {value}")
-    if recipe.alignment is not None and recipe.alignment.method(scored.info.output) == "refuse":
-        raise UsageError(f"{recipe.id} does not score {scored.info.output} output", hint=f"dabench show {recipe.id}")
-    dataset = _open(recipe, data_root, subset)
-    ids = dataset.ids[:limit] if limit is not None else dataset.ids
-    partial = len(ids) < dataset.total_samples
-    selection = {"partial": partial, "samples": len(ids)}
-    about_model = _describe_model(scored.info)
-    about_dataset = {"name": dataset.info.name, "split": recipe.dataset.split, "fingerprint": dataset.fingerprint}
-    identity = {
-        "dabench": provenance()["dabench"],
-        "protocol": {"id": recipe.id, "sha256": recipe.sha256},
-        "model": about_model,
-        "dataset": about_dataset,
-        "settings": {**(settings or {}), "batch_size": batch_size},
-    }
-    if batch_size > 1:
-        # The members of a batch can change the last bits of a prediction, so another selection is another run.
-        identity["selection"] = selection
-    manifest = {
-        "schema": SCHEMA,
-        **provenance(),
-        "identity": identity,
-        "protocol": {"id": recipe.id, "sha256": recipe.sha256, "text": recipe.text},
-        "model": about_model,
-        "dataset": {
-            **about_dataset,
-            "expected": recipe.dataset.expected,
-            "expected_of": recipe.dataset.expected_of,
-            "samples": dataset.total_samples,
-            "licence": dataset.info.licence,
-        },
-        "selection": selection,
-        "settings": {**(settings or {}), "batch_size": batch_size, "workers": workers},
-        "environment": environment(),
-    }
-    folder = RunFolder(Path(out) / scored.info.name / recipe.id) if out is not None else None
-    with folder.writing() if folder is not None else nullcontext():
-        finished = folder.begin(to_json(manifest), fresh=fresh) if folder is not None else {}
-        if folder is not None and any(i not in finished for i in ids):
-            folder.discard_summary()
-        tally = Tally(recipe, len(ids))
-        for sample_id in ids:
-            if sample_id in finished:
-                tally.add(finished[sample_id])
+    if keep_predictions and out is None:
+        raise UsageError("predictions are kept beside the records, and no folder was given for those", hint="pass out")
+    folder = Path(out) if out is not None else None
+    store = PredictionStore(folder / scored.info.name / FOLDER) if folder is not None else None
+    chosen = [p if isinstance(p, Protocol) else protocol_named(p) for p in protocols]
+    report = on_error or _raise
+
+    def prepare(recipe: Protocol) -> Job:
+        refuse(recipe, scored.info)
+        dataset = open_for(recipe, data_root, subset)
+        about: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "settings": settings or {}}
+        return Job(recipe, scored.info, dataset, limit=limit, out=folder, **about)
+
+    # Nothing is written before every protocol is known to fit the model and the data.
+    jobs = _successes([(recipe, partial(prepare, recipe)) for recipe in dict.fromkeys(chosen)], report)
+    if isinstance(scored, SavedMaps):
+        store = None
+    elif store is not None and jobs:
+        manifest = manifest_of(scored.info, settings or {}, request)
+        if keep_predictions:
+            store.begin(manifest, fresh=fresh)
+        elif not fresh:
+            store.check(manifest)
+    runs: dict[str, Run] = {}
+    with ExitStack() as stack:
+        jobs = _successes([(job.recipe, partial(job.begin, stack, fresh=fresh)) for job in jobs], report)
+        for work in plan(jobs, batch_size):
+            _run_pass(work, scored, store, keep=keep_predictions, reuse=not fresh, workers=workers, progress=progress)
+            runs |= {job.recipe.id: job.finish() for job in work.jobs}
+    return [runs[recipe.id] for recipe in chosen if recipe.id in runs]
+
+
+def _successes(
+    attempts: Sequence[tuple[Protocol, Callable[[], Job]]], report: Callable[[Protocol, DabenchError], None]
+) -> list[Job]:
+    jobs = []
+    for recipe, attempt in attempts:
+        try:
+            jobs.append(attempt())
+        except DabenchError as error:
+            report(recipe, error)
+    return jobs
+
+
+def _raise(_recipe: Protocol, error: DabenchError) -> None:
+    raise error
+
+
+def _run_pass(
+    work: Pass,
+    model: DepthModel,
+    store: PredictionStore | None,
+    *,
+    keep: bool,
+    reuse: bool,
+    workers: int,
+    progress: Callable[[PassProgress], None] | None,
+) -> None:
+    """Predict what any job of the pass wants, and add the lines to each."""
+    output = model.info.output
+    shelf = store.shelf(work.jobs[0].dataset.info.name, work.shelf, output) if store is not None else None
+    score = Scorer(work, output, shelf if keep else None)
+    states = {job.recipe.id: job.tally.state() for job in work.jobs}
+    unfinished = Counter(i for job in work.jobs for i in job.ids if job.wants(i))
+    kept = 0
+
+    def show(latest: str = "") -> None:
         if progress is not None:
-            progress(tally.state())
-        for line in score_samples(recipe, scored, dataset, ids, finished, batch_size, workers):
-            stored = folder.append(line) if folder is not None else to_json(line)
-            finished[stored["id"]] = stored
-            tally.add(stored)
-            if progress is not None:
-                progress(tally.state(stored))
-        lines = [finished[i] for i in ids]
-        summary = to_json(
-            summarise(recipe, lines, model=about_model, dataset={**about_dataset, **selection}, partial=partial)
-        )
-        if folder is not None:
-            folder.write_summary(summary)
-    return Run(summary, lines, folder.path if folder is not None else None)
+            done = len(work.ids) - len(unfinished)
+            progress(PassProgress(work.title, done, len(work.ids), kept, dict(states), latest))
+
+    def scored(predicted: Predicted) -> tuple[Lines, bool]:
+        return score(predicted), predicted.loaded.kept
+
+    show()
+    results = pipeline(
+        work.batches(),
+        Reader(work, model, shelf, reuse=reuse),
+        Predictor(model, work.setting),
+        scored,
+        workers=workers,
+    )
+    for lines, from_store in results:
+        kept += from_store
+        for job, line in lines:
+            stored = job.add(line)
+            job.kept += from_store
+            unfinished[stored["id"]] -= 1
+            if not unfinished[stored["id"]]:
+                del unfinished[stored["id"]]
+            states[job.recipe.id] = job.tally.state(stored)
+            show(job.recipe.id)
 
 
-def _protocol_named(name: str) -> Protocol:
+def protocol_named(name: str) -> Protocol:
+    """A protocol by name, or the only default protocol of a dataset.
+
+    Raises:
+        UnknownNameError: neither; lists the nearest names.
+    """
     try:
-        return protocols.get(name)
+        return recipes.get(name)
     except UnknownNameError:
-        defaults = protocols.defaults_of(name)
+        defaults = recipes.defaults_of(name)
         if len(defaults) != 1:
             raise
         return defaults[0]
 
 
-def _as_model(model: DepthModel | Callable[[Image], Any], output: Output | str | None, name: str | None) -> DepthModel:
+def _as_model(model: Model, output: Output | str | None, name: str | None) -> DepthModel:
     if isinstance(model, DepthModel):
         return _with_folder_name(model)
     if not callable(model):
@@ -154,46 +262,6 @@ def _with_folder_name(model: DepthModel) -> DepthModel:
     if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
         raise UsageError(f"model name '{name}' cannot be the name of a folder of records")
     return model
-
-
-def _open(recipe: Protocol, data_root: str | Path | None, subset: Sequence[str] | None) -> Dataset:
-    only = None if subset is None else frozenset(subset)
-    if only is not None and not only:
-        raise UsageError("the subset names no sample")
-    info = datasets.registry().get(recipe.dataset.name).info
-    field = recipe.valid.field if recipe.valid is not None else None
-    for kind, chosen, known in (("splits", recipe.dataset.split, info.splits), ("fields", field, info.fields)):
-        if chosen is not None and chosen not in known:
-            raise ProtocolError(f"{recipe.id}: dataset '{info.name}' has the {kind} {known}, not '{chosen}'")
-    root = Path(data_root) if data_root is not None else None
-    dataset = datasets.open_dataset(
-        recipe.dataset.name, root, task=recipe.task, only=only, split=recipe.dataset.split, field=field
-    )
-    expected = recipe.dataset.expected
-    found = dataset.total_targets if recipe.dataset.expected_of == "pairs" else dataset.total_samples
-    if expected is not None and found != expected:
-        raise DatasetError(
-            f"dataset '{dataset.info.name}' at {dataset.root} has {found} {recipe.dataset.expected_of}; "
-            f"{recipe.id} is defined on {expected}",
-            hint=f"{dataset.info.how_to_get}; to score a part on purpose, name it with --subset FILE",
-        )
-    return dataset
-
-
-def _describe_model(info: ModelInfo) -> Json:
-    described: Json = to_json(
-        {
-            "name": info.name,
-            "output": str(info.output),
-            "weights_sha256": info.weights_sha256,
-            "parameters": info.parameters,
-            "licence": info.licence,
-            "source": info.source,
-            "settings": dict(info.settings),
-            "notes": list(info.notes),
-        }
-    )
-    return described
 
 
 class _CallableModule(ModuleType):

@@ -1,36 +1,19 @@
-"""One pass of a model over a dataset: read ahead, predict in batches, score, and let no sample end the run."""
+"""From images to predictions: batches, KITTI's crop, flips, and no bad image or model answer that ends the run."""
 
 from __future__ import annotations
 
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dabench.datasets.base import Dataset
 from dabench.errors import ModelError, UsageError
-from dabench.protocols import Protocol
-from dabench.protocols.rule import dense_rule
-from dabench.records import Json
-from dabench.scoring.dense import score_dense
-from dabench.scoring.pairs import score_pairs
-from dabench.scoring.rule import DenseRule
-from dabench.types import (
-    DepthModel,
-    Image,
-    ModelInfo,
-    Output,
-    PairSample,
-    Prediction,
-    Sample,
-    checked_prediction,
-)
-
-Loaded = Sample | PairSample | Exception
+from dabench.kept import KeptMap, KeptModel
+from dabench.loading import Loaded, SavedMaps
+from dabench.passes import Setting
+from dabench.types import DepthModel, Image, ModelInfo, Output, Prediction, checked_prediction
 
 
 class CallableModel(DepthModel):
@@ -54,151 +37,102 @@ class CallableModel(DepthModel):
         return result if isinstance(result, Prediction) else Prediction(np.asarray(result), self.info.output)
 
 
-def score_samples(
-    recipe: Protocol,
-    model: DepthModel,
-    dataset: Dataset,
-    ids: Sequence[str],
-    finished: Mapping[str, Json],
-    batch_size: int,
-    workers: int,
-) -> Iterator[Json]:
-    """Lines of ``samples.jsonl``, one for each of ``ids`` that is not in ``finished``.
+@dataclass(eq=False)
+class Predicted:
+    """A sample on its way from the model to the scores.
 
-    Batches are cut from ``ids`` as a whole, so that a resumed run predicts each image in the same company as an
-    uninterrupted one.
+    Attributes:
+        outcome: the prediction, or what went wrong in reading or predicting.
+        seconds: time that the prediction took; of a batch, its share.
+        fresh: it was computed now, and not kept or saved before.
     """
-    rule = dense_rule(recipe) if recipe.task == "depth" else None
-    batches = [ids[start : start + batch_size] for start in range(0, len(ids), batch_size)]
-    wanted = [batch for batch in batches if any(i not in finished for i in batch)]
-    for batch, loaded in _read_ahead(dataset, wanted, workers):
-        good = [(i, s) for i, s in zip(batch, loaded, strict=True) if not isinstance(s, Exception)]
-        outcomes, seconds = _predict(model, [s.image for _, s in good], [i for i, _ in good])
-        predicted = {i: outcome for (i, _), outcome in zip(good, outcomes, strict=True)}
-        for sample_id, sample in zip(batch, loaded, strict=True):
-            if sample_id in finished:
-                continue
-            outcome = sample if isinstance(sample, Exception) else predicted[sample_id]
-            line: Json = {"id": sample_id, "group": dataset.group(sample_id)}
-            try:
-                if isinstance(outcome, Exception):
-                    raise outcome
-                assert not isinstance(sample, Exception)
-                line |= _score(recipe, rule, sample, outcome)
-            except Exception as error:
-                line |= _failed(recipe, rule, sample, model.info.output, dataset.targets(sample_id), error)
-            line["seconds"] = seconds
-            yield line
+
+    sample_id: str
+    loaded: Loaded
+    outcome: Prediction | Exception
+    seconds: float
+    fresh: bool
 
 
-def _read_ahead(
-    dataset: Dataset, batches: Sequence[Sequence[str]], workers: int
-) -> Iterator[tuple[Sequence[str], list[Loaded]]]:
-    """Load batches in threads, a bounded number of samples ahead of the model."""
+class Predictor:
+    """Predicts the batches of one pass.
 
-    def load(sample_id: str) -> Loaded:
+    Args:
+        model: what predicts. Saved maps are final and are not flipped.
+        setting: what the protocols ask of inference.
+    """
+
+    def __init__(self, model: DepthModel, setting: Setting) -> None:
+        self._model = model
+        self._flip = setting.flip and not isinstance(model, SavedMaps)
+
+    def __call__(self, ids: Sequence[str], loaded: list[Loaded]) -> list[Predicted]:
+        """What the model says of each sample. The images are let go, so that they do not wait for the scores."""
+        images = {i: found.image for i, found in zip(ids, loaded, strict=True) if isinstance(found.image, np.ndarray)}
+        computed: dict[str, Prediction | Exception] = {}
+        seconds = 0.0
+        # A batch is predicted in its whole company or not at all.
+        if any(found.ready is None for i, found in zip(ids, loaded, strict=True) if i in images):
+            if isinstance(self._model, KeptModel):
+                self._model.load()  # outside of what may fail a sample: the wrong model ends the run
+            outcomes, seconds = self._predict(list(images.values()), list(images))
+            computed = dict(zip(images, outcomes, strict=True))
+        answers = []
+        for sample_id, found in zip(ids, loaded, strict=True):
+            ready, image = found.ready, found.image
+            if isinstance(ready, KeptMap):
+                answers.append(Predicted(sample_id, found, ready.prediction, ready.seconds, fresh=False))
+            elif isinstance(ready, Exception):
+                answers.append(Predicted(sample_id, found, ready, 0.0, fresh=False))
+            elif isinstance(image, Exception):
+                answers.append(Predicted(sample_id, found, image, seconds, fresh=False))
+            else:
+                answers.append(Predicted(sample_id, found, computed[sample_id], seconds, fresh=True))
+                found.image = None
+        return answers
+
+    def _predict(self, images: list[Image], ids: list[str]) -> tuple[list[Prediction | Exception], float]:
+        """Predictions or what went wrong, and the seconds an image took."""
+        start = time.perf_counter()
         try:
-            return dataset.load(sample_id)
-        except Exception as error:  # whatever is wrong with one sample must not end the run
-            return error
+            outcomes = self._batch(images, ids)
+            if self._flip:
+                mirrored = self._batch([np.ascontiguousarray(image[:, ::-1]) for image in images], ids)
+                outcomes = [_mean(a, b) for a, b in zip(outcomes, mirrored, strict=True)]
+        except Exception as error:
+            # One bad image must not take its batch with it.
+            if len(images) > 1:
+                outcomes = [self._predict([image], [i])[0][0] for image, i in zip(images, ids, strict=True)]
+            else:
+                outcomes = [error]
+        return outcomes, (time.perf_counter() - start) / len(images)
 
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="read") as pool:
-        waiting: deque[tuple[Sequence[str], list[Future[Loaded]]]] = deque()
-        upcoming = iter(batches)
-        try:
-            while True:
-                while sum(len(futures) for _, futures in waiting) <= 2 * workers:
-                    batch = next(upcoming, None)
-                    if batch is None:
-                        break
-                    waiting.append((batch, [pool.submit(load, i) for i in batch]))
-                if not waiting:
-                    return
-                batch, futures = waiting.popleft()
-                yield batch, [future.result() for future in futures]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _predict(
-    model: DepthModel, images: Sequence[Image], ids: Sequence[str]
-) -> tuple[list[Prediction | Exception], float]:
-    """Predictions or what went wrong, and the seconds an image took."""
-    if not images:
-        return [], 0.0
-    start = time.perf_counter()
-    try:
-        results = model.predict_batch(images, ids)
+    def _batch(self, images: list[Image], ids: list[str]) -> list[Prediction | Exception]:
+        results = self._model.predict_batch(images, ids)
         if len(results) != len(images):
-            raise ModelError(f"model '{model.info.name}' returned {len(results)} predictions for {len(images)} images")
-        outcomes: list[Prediction | Exception] = [_checked(r, i, model) for r, i in zip(results, images, strict=True)]
-    except Exception as error:
-        # One bad image must not take its batch with it.
-        if len(images) > 1:
-            outcomes = [_predict(model, [image], [i])[0][0] for image, i in zip(images, ids, strict=True)]
-        else:
-            outcomes = [error]
-    return outcomes, (time.perf_counter() - start) / len(images)
+            raise ModelError(
+                f"model '{self._model.info.name}' returned {len(results)} predictions for {len(images)} images"
+            )
+        return [self._checked(result, image) for result, image in zip(results, images, strict=True)]
+
+    def _checked(self, result: object, image: Image) -> Prediction | Exception:
+        declared = self._model.info.output
+        try:
+            prediction = checked_prediction(result, image, self._model.info.name)
+        except Exception as error:
+            return error
+        if prediction.output is not declared:
+            # The record says what the model declares; scoring the other kind would align in the wrong space.
+            return ModelError(
+                f"model '{self._model.info.name}' declares {declared} output and returned {prediction.output}"
+            )
+        return prediction
 
 
-def _checked(result: object, image: Image, model: DepthModel) -> Prediction | Exception:
-    try:
-        prediction = checked_prediction(result, image, model.info.name)
-    except ModelError as error:
-        return error
-    declared = model.info.output
-    if prediction.output is not declared:
-        # The record says what the model declares; scoring the other kind would align in the wrong space.
-        return ModelError(f"model '{model.info.name}' declares {declared} output and returned {prediction.output}")
-    return prediction
-
-
-def _score(recipe: Protocol, rule: DenseRule | None, sample: Sample | PairSample, prediction: Any) -> Json:
-    if isinstance(sample, PairSample):
-        verdicts = score_pairs(prediction, sample.pairs)
-        n, correct, usable = len(sample.pairs), int(verdicts.correct.sum()), int(verdicts.usable.sum())
-        return {
-            "status": "ok" if n else "empty",
-            "n_valid": n,
-            "n_usable": usable,
-            "coverage": usable / n if n else None,
-            "fit": None,
-            "n_correct": correct,
-            "accuracy": correct / n if n else None,
-            "correct": [int(c) for c in verdicts.correct],
-        }
-    assert rule is not None
-    score = score_dense(prediction, sample.depth, sample.valid, rule)
-    return {
-        "status": "ok" if score.n_valid else "empty",
-        "n_valid": score.n_valid,
-        "n_usable": score.n_usable,
-        "coverage": score.n_usable / score.n_valid if score.n_valid else None,
-        "fit": None if score.fit is None else {"scale": score.fit.scale, "shift": score.fit.shift},
-        **score.metrics,
-    }
-
-
-def _failed(
-    recipe: Protocol, rule: DenseRule | None, sample: Loaded, output: Output, targets: int, error: Exception
-) -> Json:
-    """The line of a sample that failed: its pairs are wrong, its pixels unusable.
-
-    Where not even the ground truth could be read there is nothing to score against, and the metrics are NaN.
-    """
-    message = str(error) or traceback.format_exception_only(error)[-1].strip()
-    line: Json = {
-        "status": "failed",
-        "error": f"{type(error).__name__}: {message}",
-        "n_valid": targets,
-        "n_usable": 0,
-        "coverage": 0.0,
-        "fit": None,
-    }
-    if recipe.task == "pairs":
-        return {**line, "n_correct": 0, "accuracy": 0.0 if targets else None, "correct": [0] * targets}
-    if isinstance(sample, Sample) and rule is not None:
-        nothing = Prediction(np.full(sample.depth.shape, np.nan, np.float32), output)
-        score = score_dense(nothing, sample.depth, sample.valid, rule)
-        return {**line, "n_valid": score.n_valid, **score.metrics}
-    return {**line, **dict.fromkeys(recipe.metrics)}
+def _mean(straight: Prediction | Exception, mirrored: Prediction | Exception) -> Prediction | Exception:
+    """Mean of an image's prediction and its mirror image's, turned back (BTS, ZoeDepth: flip augmentation)."""
+    if isinstance(straight, Exception):
+        return straight
+    if isinstance(mirrored, Exception):
+        return mirrored
+    return Prediction(0.5 * (straight.values + mirrored.values[:, ::-1]), straight.output)

@@ -12,7 +12,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +21,7 @@ from typing import Any
 
 from dabench import __version__
 from dabench.errors import DabenchError, RecordError
+from dabench.types import ModelInfo, Output
 
 SCHEMA = 1
 RUN, SAMPLES, SUMMARY, LOCK = "run.json", "samples.jsonl", "summary.json", ".lock"
@@ -94,6 +95,28 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
             found += differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
         return found
     return [] if old == new else [f"{path}: {old!r} there, {new!r} now"]
+
+
+def describe_model(info: ModelInfo) -> Json:
+    """What a record says of a model."""
+    described: Json = to_json(
+        {
+            "name": info.name,
+            "output": str(info.output),
+            "weights_sha256": info.weights_sha256,
+            "parameters": info.parameters,
+            "licence": info.licence,
+            "source": info.source,
+            "settings": dict(info.settings),
+            "notes": list(info.notes),
+        }
+    )
+    return described
+
+
+def model_info(described: Json) -> ModelInfo:
+    """The inverse of :func:`describe_model`."""
+    return ModelInfo(**{**described, "output": Output(described["output"]), "notes": tuple(described["notes"])})
 
 
 class RunFolder:
@@ -170,6 +193,12 @@ class RunFolder:
         except OSError as error:
             raise _write_error(samples_file, error) from error
         return finished
+
+    def drop(self, stale: Container[str]) -> None:
+        """Forget finished samples that belong together with one that is not."""
+        self._rewrite({i: line for i, line in self.read_samples().items() if i not in stale})
+        self._stream.close()
+        self._stream = (self.path / SAMPLES).open("ab", buffering=0)
 
     def _rewrite(self, lines: dict[str, Json]) -> None:
         path = self.path / SAMPLES

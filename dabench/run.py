@@ -27,11 +27,13 @@ class Run:
         summary: the content of ``summary.json``.
         samples: the lines of ``samples.jsonl``, in dataset order.
         folder: where the records lie, or None when none were asked for.
+        kept: how many samples this call scored from kept predictions, without the model.
     """
 
     summary: Json
     samples: Sequence[Json]
     folder: Path | None = None
+    kept: int = 0
 
     @property
     def metrics(self) -> dict[str, Metric]:
@@ -62,8 +64,10 @@ class Progress:
     Attributes:
         done, total: samples finished (earlier calls included) and selected.
         failed: of the finished ones, samples that failed.
-        score: running value of the primary metric; NaN before the first sample.
+        score: running value of the primary metric; NaN before the first sample. A mean over sequences runs as the mean
+            over their images.
         line: the sample just finished; empty at the start.
+        metric: name of the primary metric.
     """
 
     done: int
@@ -71,6 +75,27 @@ class Progress:
     failed: int
     score: float
     line: Mapping[str, Any] = field(default_factory=dict)
+    metric: str = ""
+
+
+@dataclass(frozen=True)
+class PassProgress:
+    """State of one pass of a model over a dataset for several protocols.
+
+    Attributes:
+        title: dataset and, where it is not the plain one, inference setting.
+        done, total: samples finished under all protocols, and selected by any.
+        kept: of those of this call, samples whose kept prediction was used.
+        runs: state of each protocol, by id.
+        latest: id of the protocol whose line was just added; empty at the start.
+    """
+
+    title: str
+    done: int
+    total: int
+    kept: int
+    runs: Mapping[str, Progress]
+    latest: str = ""
 
 
 class Tally:
@@ -79,6 +104,7 @@ class Tally:
     def __init__(self, protocol: Protocol, total: int) -> None:
         self._metric = protocol.primary_metric
         self._pairs = protocol.task == "pairs"
+        self._weighted = protocol.aggregation.total == "valid-weighted-mean"
         self._total = total
         self._done = self._failed = 0
         self._top = self._bottom = 0.0
@@ -87,12 +113,13 @@ class Tally:
         self._done += 1
         self._failed += line["status"] == "failed"
         if self._pairs:
-            self._top += line["n_correct"]
+            self._top += line["n_valid"] - line["n_correct"] if self._metric == "whdr" else line["n_correct"]
             self._bottom += line["n_valid"]
         elif line[self._metric] is not None:
-            self._top += line[self._metric]
-            self._bottom += 1
+            weight = line["n_valid"] if self._weighted else 1
+            self._top += weight * line[self._metric]
+            self._bottom += weight
 
     def state(self, line: Mapping[str, Any] | None = None) -> Progress:
         score = self._top / self._bottom if self._bottom else float("nan")
-        return Progress(self._done, self._total, self._failed, score, line or {})
+        return Progress(self._done, self._total, self._failed, score, line or {}, self._metric)

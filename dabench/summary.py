@@ -26,6 +26,9 @@ def summarise(protocol: Protocol, lines: Lines, *, model: Json, dataset: Json, p
     counts: Json = {"expected": len(lines)} | {s: status.count(s) for s in STATUSES}
     if protocol.task == "pairs":
         counts["pairs"] = sum(line["n_valid"] for line in lines)
+    by_sequence = protocol.aggregation.total == "mean-of-sequences"
+    if by_sequence:
+        counts["sequences"] = len({line["sequence"] for line in lines})
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for line in lines:
         groups.setdefault(line["group"], []).append(line)
@@ -41,6 +44,7 @@ def summarise(protocol: Protocol, lines: Lines, *, model: Json, dataset: Json, p
         "counts": counts,
         "coverage": _coverage(lines),
         "partial": partial,
+        **({"interval": "bootstrap-by-sequence"} if by_sequence else {}),
         "metrics": _metrics(protocol, lines, wilson=False),
         "groups": {
             name: {
@@ -74,20 +78,37 @@ def _coverage(lines: Lines) -> float:
 
 
 def _metrics(protocol: Protocol, lines: Lines, *, wilson: bool) -> Json:
+    """Totals and intervals. The bootstrap draws images, or sequences where the protocol averages over those."""
     result: Json = {}
     for name in protocol.metrics:
         interval: Interval
         if protocol.task == "pairs":
-            correct = [line["n_correct"] for line in lines]
             pairs = [line["n_valid"] for line in lines]
-            value = sum(correct) / sum(pairs) if sum(pairs) else float("nan")
+            counted = [
+                n - line["n_correct"] if name == "whdr" else line["n_correct"]
+                for n, line in zip(pairs, lines, strict=True)
+            ]
+            value = sum(counted) / sum(pairs) if sum(pairs) else float("nan")
             if wilson:
-                interval = wilson_interval(sum(correct), sum(pairs))
+                interval = wilson_interval(sum(counted), sum(pairs))
             else:
-                interval = cluster_bootstrap_interval(correct, pairs)
+                interval = cluster_bootstrap_interval(counted, pairs)
         else:
-            values = [line[name] for line in lines if line[name] is not None]
-            value = sum(values) / len(values) if values else float("nan")
-            interval = cluster_bootstrap_interval(values, [1.0] * len(values))
+            values, weights = _dense(protocol.aggregation.total, name, lines)
+            value = sum(values) / sum(weights) if sum(weights) else float("nan")
+            interval = cluster_bootstrap_interval(values, weights)
         result[name] = {"value": value, "ci95": list(interval)}
     return result
+
+
+def _dense(total: str, name: str, lines: Lines) -> tuple[list[float], list[float]]:
+    """Numerators and denominators of one metric, one each for every cluster that the bootstrap draws."""
+    known = [line for line in lines if line[name] is not None]
+    if total == "valid-weighted-mean":
+        return [line["n_valid"] * line[name] for line in known], [float(line["n_valid"]) for line in known]
+    if total == "mean-of-sequences":
+        sequences: dict[str, list[float]] = {}
+        for line in known:
+            sequences.setdefault(line["sequence"], []).append(line[name])
+        return [sum(values) / len(values) for values in sequences.values()], [1.0] * len(sequences)
+    return [line[name] for line in known], [1.0] * len(known)

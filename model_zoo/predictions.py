@@ -21,6 +21,7 @@ import numpy as np
 from dabench.errors import ModelError
 from dabench.types import DepthMap, DepthModel, Image, ModelInfo, Output, Prediction
 
+SCALE, OFFSET, SPECIAL = "dabench-scale", "dabench-offset", "dabench-not-finite"
 SUFFIXES = (".npy", ".png", ".pfm", ".exr")
 RESIZED = "some maps were not of the size of their image and were resized (bilinear, half-pixel centres)"
 EIGHT_BIT = "{} of the maps are 8-bit PNG: 256 levels make ties, and a tie is wrong"
@@ -30,7 +31,8 @@ class SavedPredictions(DepthModel):
     """Maps found by sample id in a folder.
 
     A map of another size than its image is resized bilinearly with half-pixel centres (``align_corners=False``); a
-    non-finite value spreads to every pixel it has a part in. ``info.weights_sha256`` is one hash over all maps.
+    non-finite value spreads to every pixel it has a part in. Dense scoring takes the map in its own size instead, by
+    ``saved``, and resizes it as the protocol says. ``info.weights_sha256`` is one hash over all maps.
 
     Args:
         folder: ``DIR`` of ``DIR/<sample id>.<suffix>``.
@@ -77,14 +79,26 @@ class SavedPredictions(DepthModel):
             raise ModelError("saved predictions need the sample ids")
         return [self._predict(image, sample_id) for image, sample_id in zip(images, sample_ids, strict=True)]
 
-    def _predict(self, image: Image, sample_id: str) -> Prediction:
+    def saved(self, sample_id: str) -> Prediction:
+        """The map of a sample in the size it was saved in.
+
+        Raises:
+            ModelError: it is missing, given twice, damaged, or of the wrong kind; the message names the file.
+        """
+        return Prediction(self._read(sample_id)[1], self._output)
+
+    def _read(self, sample_id: str) -> tuple[Path, DepthMap]:
         path = self._find(sample_id)
         values = read_map(path)
-        if path.suffix.lower() == ".png" and self._output is Output.METRIC:
+        if path.suffix.lower() == ".png" and self._output is Output.METRIC and not _is_scaled(path):
             raise ModelError(
                 f"{path}: a PNG holds whole numbers of an unknown unit, not metres",
                 hint="save metric depth as .npy, .pfm or .exr",
             )
+        return path, values
+
+    def _predict(self, image: Image, sample_id: str) -> Prediction:
+        path, values = self._read(sample_id)
         height, width = image.shape[:2]
         if values.shape != (height, width):
             if values.shape == (width, height):
@@ -162,7 +176,7 @@ def _read_png(path: Path) -> np.ndarray[Any, Any]:
     try:
         with PillowImage.open(io.BytesIO(path.read_bytes()), formats=["PNG"]) as image:
             image.load()
-            mode, values = image.mode, np.asarray(image)
+            mode, values, told = image.mode, np.asarray(image), {str(k): v for k, v in image.info.items()}
     except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
         raise ModelError(f"{path}: is not a readable PNG: {error}") from error
     if mode != "L" and not mode.startswith("I"):
@@ -170,7 +184,29 @@ def _read_png(path: Path) -> np.ndarray[Any, Any]:
             f"{path}: is a colour PNG (mode {mode}); a map has one channel",
             hint="a colour-mapped picture cannot be scored; save the values as 16-bit grey or .npy",
         )
+    if SCALE in told:
+        return _from_codes(path, values, told)
     return values
+
+
+def _from_codes(path: Path, codes: np.ndarray[Any, Any], told: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """A map that dabench kept: offset + scale * code; the last three codes are NaN, inf and -inf if stated."""
+    try:
+        offset, scale, special = float(told[OFFSET]), float(told[SCALE]), told[SPECIAL] == "yes"
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{path}: has a damaged scale: {error!r}") from error
+    values = (offset + scale * codes.astype(np.float64)).astype(np.float32)
+    if special:
+        for code, value in ((65533, np.nan), (65534, np.inf), (65535, -np.inf)):
+            values[codes == code] = value
+    return values
+
+
+def _is_scaled(path: Path) -> bool:
+    from PIL import Image as PillowImage
+
+    with PillowImage.open(path, formats=["PNG"]) as image:
+        return SCALE in image.info
 
 
 def _read_pfm(path: Path) -> np.ndarray[Any, Any]:

@@ -27,8 +27,8 @@ def predict_command(
     """Predict depth maps: NAME.npy (values), NAME_16bit.png and NAME_color.png for each picture."""
     from rich.progress import track
 
+    from dabench.cli.choice import check_models, load
     from dabench.cli.console import messages, results
-    from dabench.cli.eval import check_models, load
     from dabench.datasets.formats import read_image
     from dabench.depth_files import write_prediction
     from dabench.types import checked_prediction

@@ -1,4 +1,4 @@
-"""The progress bar of a run: images a second, time left, running score."""
+"""Progress bars of a model's passes over the datasets: images a second, time left, running scores."""
 
 from __future__ import annotations
 
@@ -12,53 +12,70 @@ from dabench.cli.table import format_value
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dabench.run import Progress as RunState
+    from dabench.run import PassProgress
 
 
-class RunProgress:
-    """A bar for one run, as a context manager.
+SHOWN_SCORES = 3
+
+
+class PassesProgress:
+    """A bar for each pass of one model, as a context manager.
 
     Args:
         console: where to draw; nothing is drawn when it is not a terminal.
-        title: model and protocol.
-        metric: name of the running score.
+        model: name of the model.
     """
 
-    def __init__(self, console: Console, title: str, metric: str) -> None:
-        self._metric = metric
-        self._start: float | None = None
-        self._before = 0
+    def __init__(self, console: Console, model: str) -> None:
+        self._model = model
+        self._tasks: dict[str, tuple[TaskID, float, int]] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[score]}"),
+            TextColumn("{task.fields[scores]}"),
             console=console,
             disable=not console.is_terminal,
             transient=True,
         )
-        self._task: TaskID = self._progress.add_task(title, total=None, speed="", score="")
 
-    def __enter__(self) -> RunProgress:
+    def __enter__(self) -> PassesProgress:
         self._progress.start()
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._progress.stop()
 
-    def update(self, state: RunState) -> None:
-        """Show the state that :func:`dabench.evaluate` reports."""
+    def update(self, state: PassProgress) -> None:
+        """Show the state that :func:`dabench.evaluate.evaluate_many` reports."""
         now = time.perf_counter()
-        if self._start is None:
-            self._start, self._before = now, state.done
-        elapsed = now - self._start
-        speed = (
-            f"{(state.done - self._before) / elapsed:.1f} images/s" if elapsed > 0 and state.done > self._before else ""
-        )
-        score = "" if state.score != state.score else f"{self._metric} {format_value(self._metric, state.score)}"
-        failed = f"  [red]{state.failed} failed[/]" if state.failed else ""
+        if state.title not in self._tasks:
+            only = next(iter(state.runs)) if len(state.runs) == 1 else f"{state.title}, {len(state.runs)} protocols"
+            task = self._progress.add_task(f"{self._model}  {only}", total=state.total, speed="", scores="")
+            self._tasks[state.title] = (task, now, state.done)
+        task, start, before = self._tasks[state.title]
+        elapsed = now - start
+        speed = f"{(state.done - before) / elapsed:.1f} images/s" if elapsed > 0 and state.done > before else ""
+        if state.kept:
+            speed += " (kept)"
         self._progress.update(
-            self._task, completed=state.done, total=state.total, speed=speed, score=score + failed, refresh=False
+            task, completed=state.done, total=state.total, speed=speed, scores=running_scores(state), refresh=False
         )
+
+
+def running_scores(state: PassProgress) -> str:
+    """The primary metric of the first few protocols, and how many samples failed."""
+    shown = []
+    for protocol, run in list(state.runs.items())[:SHOWN_SCORES]:
+        if run.score == run.score:
+            score = f"{run.metric} {format_value(run.metric, run.score)}"
+            shown.append(score if len(state.runs) == 1 else f"{protocol} {score}")
+    more = len(state.runs) - SHOWN_SCORES
+    failed = max(run.failed for run in state.runs.values())
+    return (
+        "  ".join(shown)
+        + (f"  +{more}" if more > 0 and shown else "")
+        + (f"  [red]{failed} failed[/]" if failed else "")
+    )

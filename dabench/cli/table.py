@@ -13,24 +13,28 @@ if TYPE_CHECKING:
 TITLES = {
     "accuracy": "pair accuracy", "abs_rel": "AbsRel ↓", "sq_rel": "SqRel ↓", "rmse": "RMSE ↓", "rmse_log": "RMSE log ↓",
     "log10": "log10 ↓", "silog": "SILog ↓", "delta1": "delta1 ↑", "delta2": "delta2 ↑", "delta3": "delta3 ↑",
-    "irmse": "iRMSE ↓", "mae": "MAE ↓",
+    "irmse": "iRMSE ↓", "mae": "MAE ↓", "whdr": "WHDR ↓", "sq_rel_squared": "SqRel (over g²) ↓",
+    "silog_half": "SILog (half) ↓", "silog_bessel": "SILog (n - 1) ↓", "rmse_log10": "RMSE log10 ↓",
+    "bad_pixel": "bad pixels ↓", "boundary_f1_depth_pro": "boundary F1 (Depth Pro) ↑",
+    "boundary_f1_moge": "boundary F1 (MoGe) ↑",
 }  # fmt: skip
 LISTED_FAILURES = 5
 SHOWN_DENSE_METRICS = ("abs_rel", "delta1")
+SHARES = ("accuracy", "whdr")
 
 
 def format_value(metric: str, value: float | None) -> str:
-    """A metric as the field prints it: accuracy in percent, the others as ratios."""
+    """A metric as the field prints it: accuracy and WHDR in percent, the others as ratios."""
     if value is None or value != value:
         return "-"
-    return f"{100 * value:.1f} %" if metric == "accuracy" else f"{value:.4f}"
+    return f"{100 * value:.1f} %" if metric in SHARES else f"{value:.4f}"
 
 
 def _with_interval(metric: str, entry: dict[str, Any]) -> str:
     low, high = entry["ci95"]
     if entry["value"] is None or low is None:
         return format_value(metric, entry["value"])
-    if metric == "accuracy":
+    if metric in SHARES:
         return f"{format_value(metric, entry['value'])} [dim]\\[{100 * low:.1f}, {100 * high:.1f}][/]"
     return f"{format_value(metric, entry['value'])} [dim]\\[{low:.3f}, {high:.3f}][/]"
 
@@ -55,15 +59,14 @@ def results_table(runs: Sequence[Run]) -> Table:
             counted = f"{first['counts']['pairs']} pairs, {counted}"
         rows: list[tuple[str, list[str]]] = []
         for metric in first["metrics"]:
-            if metric == "accuracy" or metric in SHOWN_DENSE_METRICS:
+            if metric in SHOWN_DENSE_METRICS or metric == next(iter(first["metrics"])):
                 values = [_with_interval(metric, cells[m]["metrics"][metric]) if m in cells else "" for m in models]
-                rows.append((f"[bold]{TITLES[metric]}[/]", values))
-        if "accuracy" in first["metrics"] and len(first["groups"]) > 1:
+                rows.append((f"[bold]{TITLES.get(metric, metric)}[/]", values))
+        share = next((metric for metric in SHARES if metric in first["metrics"]), None)
+        if share is not None and len(first["groups"]) > 1:
             for group in first["groups"]:
                 values = [
-                    format_value("accuracy", cells[m]["groups"][group]["metrics"]["accuracy"]["value"])
-                    if m in cells
-                    else ""
+                    format_value(share, cells[m]["groups"][group]["metrics"][share]["value"]) if m in cells else ""
                     for m in models
                 ]
                 rows.append((f"  {group}", values))
