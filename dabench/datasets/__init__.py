@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 _READERS = {
     "da-2k": "dabench.datasets.da2k:Da2k",
     "diode": "dabench.datasets.diode:Diode",
+    "diw": "dabench.datasets.diw:Diw",
     "eth3d": "dabench.datasets.eth3d:Eth3d",
     "folder": "dabench.datasets.folder:Folder",
     "kitti": "dabench.datasets.kitti:Kitti",
+    "md-3k": "dabench.datasets.md3k:Md3k",
     "mini": "dabench.datasets.mini:Mini",
     "moge-eval": "dabench.datasets.moge_eval:MogeEval",
     "nyu-d": "dabench.datasets.nyu:NyuD",

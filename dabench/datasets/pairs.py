@@ -88,14 +88,21 @@ class Pairs(Dataset):
             problems.append(f"'{key}': must hold a non-empty list of pairs")
             return
         pairs = []
+        refused = False
         for number, entry in enumerate(entries):
-            pair = _parse_pair(entry)
+            pair = self._parse(sample_id, entry)
             if isinstance(pair, str):
                 problems.append(f"'{key}' pair {number}: {pair}")
-            else:
+                refused = True
+            elif pair is not None:
                 pairs.append(pair)
-        self._paths[sample_id] = key
-        self._pairs[sample_id] = tuple(pairs)
+        if pairs or refused:
+            self._paths[sample_id] = key
+            self._pairs[sample_id] = tuple(pairs)
+
+    def _parse(self, sample_id: str, entry: Any) -> Pair | str | None:
+        """The pair that an entry of the file stands for, what is wrong with it, or None if it is not of this split."""
+        return _parse_pair(entry)
 
     def _check_images(self, root: Path, problems: list[str]) -> None:
         missing: list[str] = []
