@@ -21,7 +21,8 @@ and may hold
 ``image_file(root, sample_id) -> Path | None``: the file of an image; by default the one ``<root>/<sample_id>.*``.
 ``REFUSED = {(split, field): "words"}``: combinations without meaning; opening one is a UsageError with these words.
 ``ABSENT = {(split, field): "words"}``: combinations that this layout lacks; opening one is a DatasetError.
-``SOLID = True``: the ground truth covers every pixel (by default some are covered and some are not).
+``SOLID = True``: the ground truth covers every pixel (by default some are covered and some are not); or the set of
+    fields of which this holds.
 ``GROUPS``: the set of groups that the whole set has. ``IMAGES``: number of images of every split.
 ``SEQUENCES``: whether samples belong to sequences (False by default).
 """
