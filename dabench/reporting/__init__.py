@@ -1,0 +1,1 @@
+"""Reads records and published numbers; never runs a model."""
