@@ -159,17 +159,9 @@ def _describe_dataset(entry: dict[str, Any]) -> list[str]:
     ]
 
 
-STATUS_WORDS = {
-    "reproduces": "an independent run agrees with the published numbers",
-    "published-only": "the recipe of its source; nobody is known to have rerun it",
-    "unreproduced": "the best known recipe; independent runs get other numbers",
-    "house": "dabench's own",
-}
-
-
 def describe_protocol(protocol: Protocol, width: int = WIDEST) -> list[str]:
     """A protocol in plain words: what it is, its traps, the recipe in order, expected numbers, sources."""
-    from dabench.protocols.describe import description, steps
+    from dabench.protocols.describe import STATUS_WORDS, description, steps
 
     parts = description(protocol)
     status = f"status: {protocol.status} ({STATUS_WORDS[protocol.status]})"

@@ -22,6 +22,12 @@ USUAL_SIZES: dict[str, tuple[tuple[int, int], ...]] = {
 # No depth is outside this range, so that a protocol that names it does not clip.
 UNCLIPPED = (1e-6, 1e6)
 OUTPUTS = ("disparity", "depth", "metric")
+STATUS_WORDS = {
+    "reproduces": "an independent run agrees with the published numbers",
+    "published-only": "the recipe of its source; nobody is known to have rerun it",
+    "unreproduced": "the best known recipe; independent runs get other numbers",
+    "house": "dabench's own",
+}
 MARKS = ("Trap", "Differs", "Evidence")
 NOT_COMPUTED = ("name", "version", "title", "status", "description", "sources", "default", "expected", "text", "sha256")
 
