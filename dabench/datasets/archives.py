@@ -1,10 +1,12 @@
 """Unpacking archives from elsewhere: nothing outside the target, no links, no bombs.
 
-Threats and answers follow the Python documentation of `tarfile` extraction filters (PEP 706) and of `zipfile`.
+Threats and answers follow the Python documentation of `tarfile` extraction filters (PEP 706) and of `zipfile`. The
+format .7z, which ETH3D uses, needs the package py7zr.
 """
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
 import tarfile
@@ -13,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from dabench.errors import DatasetError
 
@@ -22,6 +24,7 @@ MAX_MEMBERS = 1_000_000
 MAX_RATIO = 200
 """Unpacked over packed bytes. Deflate reaches about 1000; photographs stay near 1, JSON near 20."""
 BLOCK = 1 << 20
+SEVEN_ZIP_START = b"7z\xbc\xaf\x27\x1c"
 _UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
 
@@ -31,11 +34,11 @@ class _Member:
     name: str
     size: int
     kind: str
-    source: zipfile.ZipInfo | tarfile.TarInfo
+    source: zipfile.ZipInfo | tarfile.TarInfo | None
 
 
 def unpack(archive: Path, target: Path, *, max_bytes: int = MAX_BYTES, max_ratio: float = MAX_RATIO) -> Path:
-    """Unpack a .zip or .tar (plain, gzip, bzip2, xz) into the new folder ``target``.
+    """Unpack a .zip, .tar (plain, gzip, bzip2, xz) or .7z into the new folder ``target``.
 
     Only regular files are made; Finder's leftovers (``__MACOSX``, ``._*``, ``.DS_Store``) are skipped. All names are
     checked before the first byte is written.
@@ -48,7 +51,7 @@ def unpack(archive: Path, target: Path, *, max_bytes: int = MAX_BYTES, max_ratio
 
     Raises:
         DatasetError: not an archive, damaged, encrypted, too large, or with a member that is a link, a device, or
-            leads outside ``target``; the message names the member.
+            leads outside ``target``; the message names the member. Also if a .7z is to be unpacked without py7zr.
     """
     if not archive.is_file():
         raise DatasetError(f"archive {archive} does not exist")
@@ -60,8 +63,10 @@ def unpack(archive: Path, target: Path, *, max_bytes: int = MAX_BYTES, max_ratio
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tar:
                 _extract(archive, _tar_members(archive, tar), target, limit, tar)
+        elif _starts_with(archive, SEVEN_ZIP_START):
+            _unpack_7z(archive, target, limit)
         else:
-            raise DatasetError(f"{archive} is neither a zip nor a tar archive")
+            raise DatasetError(f"{archive} is neither a zip, a tar nor a 7z archive")
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DatasetError(f"{archive} is damaged or of an unknown kind: {error}", hint="fetch it again") from error
     return target
@@ -102,9 +107,46 @@ def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[_Member]:
         yield _Member(info.name, info.size, kind, info)
 
 
-def _extract(
-    archive: Path, members: Iterable[_Member], target: Path, limit: int, opened: zipfile.ZipFile | tarfile.TarFile
-) -> None:
+def _unpack_7z(archive: Path, target: Path, limit: int) -> None:
+    try:
+        import py7zr
+    except ModuleNotFoundError as error:
+        raise DatasetError(
+            f"{archive} is a .7z archive, which needs the package py7zr",
+            hint="pip install py7zr, and run the same command again: what is downloaded stays",
+        ) from error
+    try:
+        with py7zr.SevenZipFile(archive) as opened:
+            if opened.needs_password():
+                raise DatasetError(f"{archive}: is encrypted")
+            wanted = _accepted(archive, _7z_members(opened), limit)
+            _make_room(archive, target, wanted)
+            opened.extract(target, targets=[member.name for member in wanted.values()])
+    except (py7zr.exceptions.ArchiveError, lzma.LZMAError, OverflowError, ValueError, TypeError, IndexError) as error:
+        raise DatasetError(f"{archive} is damaged or of an unknown kind: {error!r}", hint="fetch it again") from error
+    for relative, member in wanted.items():
+        path = target / relative
+        if path.is_symlink() or not path.is_file() or path.stat().st_size != member.size:
+            raise DatasetError(f"{archive}: '{member.name}' did not come out as the file that its header describes")
+
+
+def _7z_members(opened: Any) -> Iterator[_Member]:
+    for info in opened.files:
+        kind = "folder" if info.is_directory else "file"
+        if info.is_symlink or info.is_junction:
+            kind = "link"
+        elif info.is_socket:
+            kind = "device"
+        yield _Member(info.filename, info.uncompressed or 0, kind, None)
+
+
+def _starts_with(path: Path, start: bytes) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(start)) == start
+
+
+def _accepted(archive: Path, members: Iterable[_Member], limit: int) -> dict[str, _Member]:
+    """The files to unpack by their path below the target, once all names and sizes have been checked."""
     wanted: dict[str, _Member] = {}
     claimed = 0
     for number, member in enumerate(members):
@@ -123,9 +165,21 @@ def _extract(
         claimed += member.size
         if claimed > limit:  # while listing: to list a compressed tar is to unpack it
             raise DatasetError(f"{archive}: would unpack to more than {limit} bytes, at '{member.name}'")
+    return wanted
+
+
+def _make_room(archive: Path, target: Path, wanted: dict[str, _Member]) -> None:
     target.mkdir(parents=True, exist_ok=True)
+    claimed = sum(member.size for member in wanted.values())
     if claimed > shutil.disk_usage(target).free:
         raise DatasetError(f"{archive}: unpacks to {claimed / 1e6:.0f} MB, more than is free in {target}")
+
+
+def _extract(
+    archive: Path, members: Iterable[_Member], target: Path, limit: int, opened: zipfile.ZipFile | tarfile.TarFile
+) -> None:
+    wanted = _accepted(archive, members, limit)
+    _make_room(archive, target, wanted)
     written = 0
     for relative, member in wanted.items():
         path = target / relative

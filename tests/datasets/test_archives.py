@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import stat
 import struct
+import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
 
-from dabench.datasets.archives import unpack
+from dabench.datasets.archives import SEVEN_ZIP_START, unpack
 from dabench.errors import DatasetError
 
 
@@ -121,6 +123,75 @@ def test_header_that_lies_about_the_size(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="damaged"):
         unpack(archive, tmp_path / "out")
     assert all(len(content) <= 10 for content in _tree(tmp_path / "out").values())
+
+
+def _7z(path: Path, members: dict[str, bytes], **options: object) -> Path:
+    py7zr = pytest.importorskip("py7zr", reason="unpacking .7z needs the optional package py7zr")
+    with py7zr.SevenZipFile(path, "w", **options) as archive:
+        for name, content in members.items():
+            archive.writestr(content, name)
+    return path
+
+
+def test_7z(tmp_path: Path) -> None:
+    extra = {"scene/._a.JPG": b"x", "scene/.DS_Store": b"x"}
+    archive = _7z(tmp_path / "a.7z", {"scene/a.JPG": b"raw" * 1000, **GOOD, **extra})
+    assert _tree(unpack(archive, tmp_path / "out")) == {"scene/a.JPG": b"raw" * 1000, **GOOD}
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil", "..\\evil"])
+def test_7z_paths_that_escape(tmp_path: Path, name: str) -> None:
+    # the library does not write such names, so a good one of the same length is overwritten in the plain header
+    harmless = "x" * len(name)
+    py7zr = pytest.importorskip("py7zr")
+    with py7zr.SevenZipFile(tmp_path / "a.7z", "w", filters=[{"id": py7zr.FILTER_COPY}]) as archive:
+        archive.set_encoded_header_mode(False)
+        archive.writestr(b"evil", harmless)
+    content = (tmp_path / "a.7z").read_bytes()
+    header = content[32 + 4 :]
+    assert header.count(harmless.encode("utf-16-le")) == 1
+    header = header.replace(harmless.encode("utf-16-le"), name.encode("utf-16-le"))
+    start = content[12:28] + struct.pack("<I", zlib.crc32(header))
+    content = content[:8] + struct.pack("<I", zlib.crc32(start)) + start + content[32 : 32 + 4] + header
+    (tmp_path / "a.7z").write_bytes(content)
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(DatasetError, match="leads outside"):
+        unpack(tmp_path / "a.7z", tmp_path / "deep" / "out")
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_7z_links_bombs_and_passwords(tmp_path: Path) -> None:
+    py7zr = pytest.importorskip("py7zr")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    with py7zr.SevenZipFile(tmp_path / "link.7z", "w") as archive:
+        archive.write(tmp_path / "link", "link")
+    with pytest.raises(DatasetError, match="'link' is a link"):
+        unpack(tmp_path / "link.7z", tmp_path / "out")
+    bomb = _7z(tmp_path / "bomb.7z", {f"{i}": bytes(1 << 20) for i in range(8)})
+    with pytest.raises(DatasetError, match="would unpack to more than"):
+        unpack(bomb, tmp_path / "out")
+    secret = _7z(tmp_path / "secret.7z", {"a": b"1"}, password="p")
+    with pytest.raises(DatasetError, match="encrypted"):
+        unpack(secret, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_7z(tmp_path: Path) -> None:
+    archive = _7z(tmp_path / "a.7z", {"a": bytes(range(256)) * 40})
+    whole = archive.read_bytes()
+    flipped = bytearray(whole)
+    flipped[40] ^= 0xFF
+    for content in (whole[: len(whole) // 2], whole[:20], bytes(flipped)):
+        archive.write_bytes(content)
+        with pytest.raises(DatasetError, match=r"a\.7z is damaged"):
+            unpack(archive, tmp_path / f"out{len(content)}")
+
+
+def test_7z_without_the_package_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.7z").write_bytes(SEVEN_ZIP_START + bytes(100))
+    monkeypatch.setitem(sys.modules, "py7zr", None)
+    with pytest.raises(DatasetError, match="pip install py7zr"):
+        unpack(tmp_path / "a.7z", tmp_path / "out")
 
 
 def test_same_member_twice(tmp_path: Path) -> None:
