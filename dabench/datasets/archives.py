@@ -29,6 +29,10 @@ _UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
 
 
+class DamagedArchiveError(DatasetError):
+    """An archive that is truncated, altered or of an unknown kind: another copy may be whole."""
+
+
 @dataclass(frozen=True)
 class _Member:
     name: str
@@ -66,9 +70,11 @@ def unpack(archive: Path, target: Path, *, max_bytes: int = MAX_BYTES, max_ratio
         elif _starts_with(archive, SEVEN_ZIP_START):
             _unpack_7z(archive, target, limit)
         else:
-            raise DatasetError(f"{archive} is neither a zip, a tar nor a 7z archive")
+            raise DamagedArchiveError(f"{archive} is neither a zip, a tar nor a 7z archive")
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DatasetError(f"{archive} is damaged or of an unknown kind: {error}", hint="fetch it again") from error
+        raise DamagedArchiveError(
+            f"{archive} is damaged or of an unknown kind: {error}", hint="fetch it again"
+        ) from error
     return target
 
 
@@ -107,14 +113,27 @@ def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[_Member]:
         yield _Member(info.name, info.size, kind, info)
 
 
-def _unpack_7z(archive: Path, target: Path, limit: int) -> None:
+def require_7z(what: str) -> Any:
+    """The module that unpacks .7z archives.
+
+    Args:
+        what: needs it, for the error.
+
+    Raises:
+        DatasetError: it is not installed.
+    """
     try:
-        import py7zr
+        import py7zr  # type: ignore[import-not-found,unused-ignore]
     except ModuleNotFoundError as error:
         raise DatasetError(
-            f"{archive} is a .7z archive, which needs the package py7zr",
+            f"{what} is a .7z archive, which needs the package py7zr",
             hint="pip install py7zr, and run the same command again: what is downloaded stays",
         ) from error
+    return py7zr
+
+
+def _unpack_7z(archive: Path, target: Path, limit: int) -> None:
+    py7zr = require_7z(str(archive))
     try:
         with py7zr.SevenZipFile(archive) as opened:
             if opened.needs_password():
@@ -123,7 +142,9 @@ def _unpack_7z(archive: Path, target: Path, limit: int) -> None:
             _make_room(archive, target, wanted)
             opened.extract(target, targets=[member.name for member in wanted.values()])
     except (py7zr.exceptions.ArchiveError, lzma.LZMAError, OverflowError, ValueError, TypeError, IndexError) as error:
-        raise DatasetError(f"{archive} is damaged or of an unknown kind: {error!r}", hint="fetch it again") from error
+        raise DamagedArchiveError(
+            f"{archive} is damaged or of an unknown kind: {error!r}", hint="fetch it again"
+        ) from error
     for relative, member in wanted.items():
         path = target / relative
         if path.is_symlink() or not path.is_file() or path.stat().st_size != member.size:

@@ -16,14 +16,14 @@ import time
 import unicodedata
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from dabench.datasets import registry
-from dabench.datasets.archives import unpack
-from dabench.errors import DatasetError, DownloadError
+from dabench.datasets import open_dataset, registry
+from dabench.datasets.archives import DamagedArchiveError, require_7z, unpack
+from dabench.datasets.sources import FETCHABLE, File, Source
+from dabench.errors import DatasetError, DownloadError, UnknownNameError
 
 Notify = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
@@ -36,104 +36,167 @@ BLOCK = 1 << 20
 RETRIED_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a dataset comes from.
-
-    Attributes:
-        path: of the archive below the hub's address (``HF_ENDPOINT``, or huggingface.co).
-        sha256: of the archive.
-        unpacked_bytes: more than this is refused.
-        members: names that the unpacked dataset must hold.
-        licence: shown before the download.
-        page: for people.
-    """
-
-    path: str
-    sha256: str
-    unpacked_bytes: int
-    members: tuple[str, ...]
-    licence: str
-    page: str
-
-
-# The revision is the one that two public evaluation scripts pin; the SHA-256 is from the report of a public full run
-# (2068 pairs on 1033 images), which compared it with the hub's own page of the file.
-FETCHABLE = {
-    "da-2k": Source(
-        path="/datasets/depth-anything/DA-2K/resolve/528f83c26f02a6a7a11c5a036dfc9ee19907ebd9/DA-2K.zip",
-        sha256="ff0e48e7cc53273efd1312610e51f1ec87bea0b8a22daf37125fd81246592b81",
-        unpacked_bytes=8 << 30,
-        members=("annotations.json", "images"),
-        licence="Apache-2.0 (annotations; the images keep their own licences)",
-        page="https://huggingface.co/datasets/depth-anything/DA-2K",
-    )
-}
-
-
 def fetch_dataset(
-    name: str, data_root: Path, *, notify: Notify | None = None, progress: Progress | None = None
+    name: str,
+    data_root: Path,
+    *,
+    splits: Sequence[str] = (),
+    source: Source | None = None,
+    notify: Notify | None = None,
+    progress: Progress | None = None,
 ) -> Path:
-    """Bring the dataset ``name`` to ``data_root/name`` and return that folder. A dataset that is there is left alone.
+    """Bring the dataset ``name`` to ``data_root/name`` and return that folder. What is there is left alone.
+
+    A file without a published checksum is followed by a look at the layout and the counts: the splits that it belongs
+    to are opened.
+
+    Args:
+        name: registered name.
+        data_root: folder that holds one folder a dataset.
+        splits: fetch what these splits need; by default what the source calls the usual ones.
+        source: fetch from here instead of the known place (a mirror, a test).
+        notify: told about every step.
+        progress: told about every block of a transfer.
 
     Raises:
-        UnknownNameError: no such dataset.
-        DatasetError: it has to be fetched by hand, ``data_root/name`` holds something else, or the archive lacks what
+        UnknownNameError: no such dataset or split.
+        DatasetError: it has to be fetched by hand, ``data_root/name`` holds something else, or an archive lacks what
             the dataset needs.
-        DownloadError: the transfer failed or the content is not the expected one; run it again to go on.
+        DownloadError: a transfer failed or the content is not the expected one; run it again to go on.
     """
-    if name not in FETCHABLE:
-        reader = registry().get(name)
-        raise DatasetError(f"dataset '{name}' cannot be fetched by name", hint=reader.info.how_to_get)
-    source, target = FETCHABLE[name], Path(data_root) / name
-    say = notify or (lambda message: None)
-    archive = Path(data_root) / f".{name}.download" / source.path.rsplit("/", 1)[-1]
-    if all((target / member).exists() for member in source.members):
-        shutil.rmtree(archive.parent, ignore_errors=True)  # of a run that was killed at the very end
+    info = registry().get(name).info
+    source = source or FETCHABLE.get(name)
+    if source is None:
+        raise DatasetError(f"dataset '{name}' cannot be fetched by name", hint=info.how_to_get)
+    for split in splits:
+        if split not in info.splits:
+            raise UnknownNameError(f"split of dataset '{name}'", split, info.splits)
+    target, say = Path(data_root) / name, notify or (lambda message: None)
+    work = Path(data_root) / f".{name}.download"
+    wanted = tuple(splits) or source.splits or info.splits
+    files = [file for file in source.files if not file.splits or not set(file.splits).isdisjoint(wanted)]
+    needed = [file for file in files if not _there(file, target)]
+    if not needed:
+        shutil.rmtree(work, ignore_errors=True)  # of a run that was killed at the very end
         say(f"{name} is already in {target}")
         return target
-    if target.exists() and any(target.iterdir()):
-        raise DatasetError(
-            f"{target} exists but lacks {', '.join(m for m in source.members if not (target / m).exists())}",
-            hint="move it away and run the same command again",
-        )
+    _refuse_strangers(source, target)
+    for file in needed:
+        if file.name.endswith(".7z"):
+            require_7z(file.name)  # before gigabytes are fetched
     with _writing(Path(data_root)):
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        url = (os.environ.get("HF_ENDPOINT", "").rstrip("/") or HUB) + source.path
-        say(f"fetching {name} (licence: {source.licence}) from {url}")
-        try:
-            download(url, archive, sha256=source.sha256, notify=say, progress=progress)
-        except DownloadError as error:
-            by_hand = f"or get {archive.name} by hand from {source.page} and unpack it as {target}"
-            raise DownloadError(
-                error.message, hint=f"{error.hint or 'run the same command again'}; {by_hand}"
-            ) from error
-        say(f"unpacking {archive.name}")
-        _install(source, archive, target)
-        shutil.rmtree(archive.parent)
+        work.mkdir(parents=True, exist_ok=True)
+        say(f"fetching {name}: {len(needed)} files (licence: {source.licence}; {source.page})")
+        for number, file in enumerate(needed, start=1):
+            say(f"file {number} of {len(needed)}: {file_url(file)}")
+            _bring(file, work, target, source, say, progress)
+        shutil.rmtree(work)
     say(f"{name} is in {target}")
+    if any(file.checksum is None for file in needed):
+        _look_over(name, Path(data_root), wanted)
+        say(f"{name}: layout and counts are as they should be")
     return target
 
 
-def _install(source: Source, archive: Path, target: Path) -> None:
-    staging = archive.parent / "unpacked"
-    shutil.rmtree(staging, ignore_errors=True)
-    unpack(archive, staging, max_bytes=source.unpacked_bytes)
-    root = _root_with(staging, source.members)
+def file_url(file: File) -> str:
+    """The full address of a file; that of the hub is ``HF_ENDPOINT`` if it is set."""
+    return (os.environ.get("HF_ENDPOINT", "").rstrip("/") or HUB) + file.url if file.url.startswith("/") else file.url
+
+
+def _there(file: File, target: Path) -> bool:
+    return all((target / path).exists() for path in file.brings)
+
+
+def _refuse_strangers(source: Source, target: Path) -> None:
+    """A folder that holds nothing of the dataset is somebody else's."""
+    if not target.exists() or not any(target.iterdir()):
+        return
+    brought = [path for file in source.files for path in file.brings]
+    if not any((target / path).exists() for path in brought):
+        shown = ", ".join(brought[:4]) + (" ..." if len(brought) > 4 else "")
+        raise DatasetError(f"{target} exists but lacks {shown}", hint="move it away and run the same command again")
+
+
+def _bring(file: File, work: Path, target: Path, source: Source, say: Notify, progress: Progress | None) -> None:
+    """Download one file, check it, and put what it brings into place."""
+    if file.checksum is None:
+        say(f"{file.name}: no checksum is published; layout and counts are checked at the end instead")
+    path = work / file.name
+    by_hand = f"get {file.name} by hand from {source.page} and unpack it into {target}"
+    if file.checksum is not None or not path.is_file():  # it gets this name when it is whole
+        try:
+            download(file_url(file), path, checksum=file.checksum, size=file.size, notify=say, progress=progress)
+        except DownloadError as error:
+            hint = f"{error.hint or 'run the same command again'}; or {by_hand}"
+            raise DownloadError(error.message, hint=hint) from error
+    if not file.archive:
+        target.mkdir(parents=True, exist_ok=True)
+        path.replace(target / file.brings[0])
+        return
+    say(f"unpacking {file.name}")
+    unpacked = work / "unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    try:
+        unpack(path, unpacked, max_bytes=file.unpacked_bytes)
+    except DamagedArchiveError as error:
+        path.unlink()
+        hint = f"it was deleted; run the same command again, or {by_hand}"
+        raise DamagedArchiveError(error.message, hint=hint) from error
+    root = _root_with(unpacked, file)
     if (root / "annotations.json").is_file():
         respell(root, json.loads((root / "annotations.json").read_text(encoding="utf-8")))
-    if target.exists():
-        target.rmdir()
-    root.replace(target)
+    _move_in(root, target, file.brings)
+    shutil.rmtree(unpacked, ignore_errors=True)
+    path.unlink()
 
 
-def _root_with(folder: Path, members: tuple[str, ...]) -> Path:
-    """``folder``, or the one folder in it, whichever holds all ``members``."""
+def _move_in(root: Path, target: Path, brings: tuple[str, ...]) -> None:
+    """Move what an archive held into the dataset: what it brings last and each in one step, so that a run that is
+    killed before finds it missing and starts over."""
+    parts = [PurePosixPath(path) for path in brings]
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        relative = PurePosixPath(path.relative_to(root).as_posix())
+        if any(relative.is_relative_to(part) for part in parts) or (target / relative).exists():
+            continue
+        (target / relative).parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target / relative)
+    for part in parts:
+        if not (target / part).exists():
+            (target / part).parent.mkdir(parents=True, exist_ok=True)
+            (root / part).replace(target / part)
+
+
+def _root_with(folder: Path, file: File) -> Path:
+    """``folder``, or a folder in it, whichever holds all that the file brings; else ``folder`` below a new one."""
     for candidate in (folder, *(child for child in sorted(folder.iterdir()) if child.is_dir())):
-        if all((candidate / member).exists() for member in members):
+        if _there(file, candidate):
             return candidate
+    if file.folder:
+        root = folder.with_name("unpacked-below")
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        folder.replace(root / file.folder)
+        if _there(file, root):
+            return root
+        folder = root / file.folder
     found = ", ".join(sorted(child.name for child in folder.iterdir())[:8]) or "nothing"
-    raise DatasetError(f"the archive holds {found}; expected {', '.join(members)}")
+    raise DatasetError(f"the archive {file.name} holds {found}; expected {', '.join(file.brings)}")
+
+
+def _look_over(name: str, data_root: Path, splits: Sequence[str]) -> None:
+    """Open every split that was fetched, which counts its files.
+
+    Raises:
+        DatasetError: with what is wrong and how to start over.
+    """
+    for split in splits:
+        try:
+            open_dataset(name, data_root, split=split)
+        except DatasetError as error:
+            raise DatasetError(
+                f"what was fetched is not the dataset: {error.message}",
+                hint=f"delete {data_root / name} and run the same command again, or report the change of the publisher",
+            ) from error
 
 
 def respell(root: Path, names: object) -> None:
@@ -162,7 +225,7 @@ def download(
     url: str,
     path: Path,
     *,
-    sha256: str | None = None,
+    checksum: str | None = None,
     size: int | None = None,
     notify: Notify | None = None,
     progress: Progress | None = None,
@@ -176,7 +239,7 @@ def download(
     Args:
         url: http or https.
         path: the file to write. If it exists with the right checksum nothing is transferred.
-        sha256: expected SHA-256 of the content, in hexadecimal.
+        checksum: of the content, as ``sha256:...`` or ``md5:...`` in hexadecimal.
         size: expected size in bytes.
         notify: told about retries.
         progress: told about every block.
@@ -188,13 +251,13 @@ def download(
     part = path.with_name(path.name + ".part")
     with _writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if sha256 and path.is_file() and _sha256(path) == sha256:
+        if checksum and path.is_file() and _digest(path, checksum) == checksum:
             return path
         left = ATTEMPTS
         while True:
             before = _size(part)
             try:
-                _transfer(url, part, size, trusted=sha256 is not None, progress=progress)
+                _transfer(url, part, size, trusted=checksum is not None, progress=progress)
                 break
             except _Interrupted as error:
                 # an attempt that brought something is not held against the server
@@ -207,10 +270,10 @@ def download(
                 pause = min(2.0 ** (ATTEMPTS - left - 1), 30.0)
                 say(f"{error}; going on in {pause:.0f} s")
                 time.sleep(pause)
-        if sha256 and (found := _sha256(part)) != sha256:
+        if checksum and (found := _digest(part, checksum)) != checksum:
             _forget(part)
             raise DownloadError(
-                f"{url}: the content is not the expected one and was deleted: SHA-256 {found}, expected {sha256}",
+                f"{url}: the content is not the expected one and was deleted: {found}, expected {checksum}",
                 hint="run the same command again",
             )
         part.replace(path)
@@ -316,9 +379,11 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _sha256(path: Path) -> str:
+def _digest(path: Path, like: str) -> str:
+    """``algorithm:digest`` of a file, by the algorithm of another such text."""
+    algorithm = like.partition(":")[0]
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
 
 
 @contextmanager

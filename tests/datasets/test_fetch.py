@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,13 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dataset_builders import diode, encoded, eth3d, moge_eval, picture
 
-from dabench.datasets import fetch
+from dabench.datasets import fetch, open_dataset, registry
 from dabench.datasets.fetch import FETCHABLE, download, fetch_dataset
 from dabench.errors import DatasetError, DownloadError, UnknownNameError
 
 CONTENT = random.Random(2).randbytes(400_000)
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
+SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()
 
 
 @pytest.fixture
@@ -54,23 +57,23 @@ def _only(path: Path) -> None:
     assert [child.name for child in path.parent.iterdir()] == [path.name], "nothing is left beside the file"
 
 
-@pytest.mark.parametrize("sha256", [None, SHA256])
-def test_download(server: Any, tmp_path: Path, sha256: str | None) -> None:
+@pytest.mark.parametrize("checksum", [None, SHA256, MD5])
+def test_download(server: Any, tmp_path: Path, checksum: str | None) -> None:
     path, seen = tmp_path / "deep" / "file.zip", []
-    download(_url(server), path, sha256=sha256, progress=lambda done, total: seen.append((done, total)))
+    download(_url(server), path, checksum=checksum, progress=lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT)) and seen == sorted(seen)
     _only(path)
-    if sha256:
+    if checksum:
         asked = len(server.log)
-        download(_url(server), path, sha256=sha256)
+        download(_url(server), path, checksum=checksum)
         assert len(server.log) == asked, "a file that is there with the right content is not fetched again"
 
 
-@pytest.mark.parametrize("sha256", [None, SHA256])
-def test_cut_connection_goes_on(server: Any, tmp_path: Path, sha256: str | None) -> None:
+@pytest.mark.parametrize("checksum", [None, SHA256, MD5])
+def test_cut_connection_goes_on(server: Any, tmp_path: Path, checksum: str | None) -> None:
     server.cuts, said = [100_000, 50_000, 0], []
-    download(_url(server), tmp_path / "file.zip", sha256=sha256, notify=said.append)
+    download(_url(server), tmp_path / "file.zip", checksum=checksum, notify=said.append)
     assert (tmp_path / "file.zip").read_bytes() == CONTENT
     starts = [int((r.range or "bytes=0-")[6:-1]) for r in server.content_requests()]
     assert len(starts) == 4 and starts == sorted(starts) and starts[1] > 0
@@ -98,7 +101,7 @@ def test_partial_file_of_unknown_origin_is_not_trusted(server: Any, tmp_path: Pa
 
 def test_server_without_etag_resumes_only_under_a_checksum(server: Any, tmp_path: Path) -> None:
     server.no_etag, server.cuts = True, [100_000]
-    download(_url(server), tmp_path / "a", sha256=SHA256)
+    download(_url(server), tmp_path / "a", checksum=SHA256)
     assert server.content_requests()[1].range is not None
     server.cuts = [100_000]
     server.log.clear()
@@ -109,21 +112,21 @@ def test_server_without_etag_resumes_only_under_a_checksum(server: Any, tmp_path
 
 def test_server_without_ranges_starts_over(server: Any, tmp_path: Path) -> None:
     server.ignore_range, server.cuts = True, [100_000]
-    download(_url(server), tmp_path / "file.zip", sha256=SHA256)
+    download(_url(server), tmp_path / "file.zip", checksum=SHA256)
     assert (tmp_path / "file.zip").read_bytes() == CONTENT
 
 
 def test_complete_partial_file_is_taken(server: Any, tmp_path: Path) -> None:
     (tmp_path / "file.zip.part").write_bytes(CONTENT)
-    download(_url(server), tmp_path / "file.zip", sha256=SHA256)
+    download(_url(server), tmp_path / "file.zip", checksum=SHA256)
     assert (tmp_path / "file.zip").read_bytes() == CONTENT
     _only(tmp_path / "file.zip")
 
 
 def test_wrong_content_is_deleted(server: Any, tmp_path: Path) -> None:
     server.corrupt_byte = 7
-    with pytest.raises(DownloadError, match=f"was deleted: SHA-256 .*, expected {SHA256}"):
-        download(_url(server), tmp_path / "file.zip", sha256=SHA256)
+    with pytest.raises(DownloadError, match=f"was deleted: sha256:.*, expected {SHA256}"):
+        download(_url(server), tmp_path / "file.zip", checksum=SHA256)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -184,10 +187,12 @@ def _archive() -> bytes:
 @pytest.fixture
 def da2k(server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The server holds the stand-in where the table says DA-2K lies."""
-    real, content = FETCHABLE["da-2k"], _archive()
-    repository, _, rest = real.path[1:].partition("/resolve/")
+    source, content = FETCHABLE["da-2k"], _archive()
+    [real] = source.files
+    repository, _, rest = real.url[1:].partition("/resolve/")
     revision, file = rest.split("/")
-    stand_in = replace(real, sha256=server.add(repository, revision, file, content))
+    checksum = "sha256:" + server.add(repository, revision, file, content)
+    stand_in = replace(source, files=(replace(real, checksum=checksum),))
     monkeypatch.setitem(FETCHABLE, "da-2k", stand_in)
     return server
 
@@ -244,8 +249,9 @@ def test_killed_process_goes_on(da2k: Any, tmp_path: Path) -> None:
     source = FETCHABLE["da-2k"]
     program = (
         "import sys; from dataclasses import replace; from pathlib import Path; from dabench.datasets import fetch\n"
-        f"fetch.BLOCK = 8192; source = replace(fetch.FETCHABLE['da-2k'], sha256={source.sha256!r})\n"
-        "fetch.FETCHABLE['da-2k'] = source; fetch.fetch_dataset('da-2k', Path(sys.argv[1]))\n"
+        "fetch.BLOCK = 8192; source = fetch.FETCHABLE['da-2k']\n"
+        f"source = replace(source, files=(replace(source.files[0], checksum={source.files[0].checksum!r}),))\n"
+        "fetch.fetch_dataset('da-2k', Path(sys.argv[1]), source=source)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=environment)
@@ -273,23 +279,177 @@ def test_folder_that_holds_something_else_is_not_touched(da2k: Any, tmp_path: Pa
     assert (tmp_path / "da-2k" / "mine.txt").read_text() == "mine" and da2k.log == []
 
 
-def test_archive_without_the_dataset(da2k: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archive_without_the_dataset(da2k: Any, tmp_path: Path) -> None:
     real = FETCHABLE["da-2k"]
-    monkeypatch.setitem(FETCHABLE, "da-2k", replace(real, members=("depth",)))
-    with pytest.raises(DatasetError, match=r"the archive holds DA-2K; expected depth"):
-        fetch_dataset("da-2k", tmp_path)
+    lost = replace(real, files=(replace(real.files[0], brings=("depth",)),))
+    with pytest.raises(DatasetError, match=r"the archive DA-2K\.zip holds DA-2K; expected depth"):
+        fetch_dataset("da-2k", tmp_path, source=lost)
     assert not (tmp_path / "da-2k").exists()
 
 
-def test_names_that_cannot_be_fetched(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="cannot be fetched by name"):
-        fetch_dataset("pairs", tmp_path)
+@pytest.mark.parametrize("name", ["pairs", "folder", "kitti", "diw", "md-3k"])
+def test_what_is_fetched_by_hand_is_explained(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError, match="cannot be fetched by name") as caught:
+        fetch_dataset(name, tmp_path)
+    assert registry().get(name).info.how_to_get in str(caught.value)
+
+
+def test_unknown_names(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="da-2k"):
         fetch_dataset("da-2l", tmp_path)
+    with pytest.raises(UnknownNameError, match="distorted"):
+        fetch_dataset("eth3d", tmp_path, splits=("distortd",))
 
 
-def test_pins_look_like_pins() -> None:
-    for source in FETCHABLE.values():
-        assert len(source.sha256) == 64 and int(source.sha256, 16)
-        revision = source.path.split("/resolve/")[1].split("/")[0]
-        assert len(revision) == 40 and int(revision, 16)
+class TestTable:
+    """What the table of sources says, without a connection."""
+
+    def test_hub_files_with_a_checksum_are_pinned_to_a_commit(self) -> None:
+        for source in FETCHABLE.values():
+            for file in source.files:
+                if file.url.startswith("/") and file.checksum:
+                    revision = file.url.split("/resolve/")[1].split("/")[0]
+                    assert len(revision) == 40 and int(revision, 16)
+
+    def test_checksums_and_addresses_are_well_formed(self) -> None:
+        for source in FETCHABLE.values():
+            assert source.licence and source.page.startswith("http")
+            for file in source.files:
+                assert file.url.startswith(("/datasets/", "https://")) and file.brings and file.name
+                algorithm, _, digest = (file.checksum or "md5:" + "0" * 32).partition(":")
+                assert len(bytes.fromhex(digest)) == hashlib.new(algorithm).digest_size
+        assert FETCHABLE["diode"].files[0].checksum == "md5:5c895d09201b88973c8fe4552a67dd85"
+
+    def test_files_name_splits_that_the_reader_has(self) -> None:
+        for name, source in FETCHABLE.items():
+            known = set(registry().get(name).info.splits)
+            assert all(set(file.splits) <= known for file in source.files) and set(source.splits) <= known
+
+    def test_eth3d_is_thirteen_scenes_of_two_archives(self) -> None:
+        usual = [file for file in FETCHABLE["eth3d"].files if "distorted" in file.splits]
+        assert len(usual) == 26 and all(file.url.startswith("https://www.eth3d.net/data/") for file in usual)
+        assert {file.brings[0].split("/")[0] for file in usual} == set(eth3d.SCENES)
+
+
+def _packed(root: Path, folders: tuple[str, ...], *, below: str = "", leave_out: str = "") -> bytes:
+    """A zip of some folders of a built set, with other things that archives have."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for folder in folders:
+            for path in sorted(p for p in (root / folder).rglob("*") if p.is_file() and p.name != leave_out):
+                archive.write(path, below + path.relative_to(root).as_posix())
+        archive.writestr(f"{below}README.txt", "about")
+    return buffer.getvalue()
+
+
+class TestSeveralFiles:
+    """Sets in many archives, without a checksum: ETH3D and MoGe's bundle in miniature."""
+
+    @pytest.fixture
+    def eth3d_source(self, server: Any, tmp_path: Path) -> Any:
+        root = eth3d.build(tmp_path / "built") / "eth3d"
+        files = []
+        for file in FETCHABLE["eth3d"].files:
+            name = file.name.replace(".7z", ".zip")
+            server.plain[name] = _packed(root, file.brings)
+            files.append(replace(file, url=f"{server.url}/plain/{name}"))
+        return replace(FETCHABLE["eth3d"], files=tuple(files))
+
+    def test_all_archives_come_together_and_are_counted(self, server: Any, tmp_path: Path, eth3d_source: Any) -> None:
+        said: list[str] = []
+        fetch_dataset("eth3d", tmp_path, source=eth3d_source, notify=said.append)
+        assert open_dataset("eth3d", tmp_path).total_samples == 454
+        assert len(server.content_requests()) == 26, "the archives of the other split are not fetched"
+        assert "26 files (licence: CC-BY-NC-SA-4.0" in said[0]
+        assert any("no checksum is published" in message for message in said) and "counts" in said[-1]
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["built", "eth3d"]
+        assert (tmp_path / "eth3d/README.txt").read_text() == "about"
+        server.log.clear()
+        fetch_dataset("eth3d", tmp_path, splits=("undistorted",), source=eth3d_source)
+        assert len(server.content_requests()) == 13, "the depth is there already"
+        assert open_dataset("eth3d", tmp_path, split="undistorted").total_samples == 454
+
+    def test_a_failure_keeps_what_is_there(self, server: Any, tmp_path: Path, eth3d_source: Any) -> None:
+        server.plain["meadow_dslr_depth.zip"], whole = b"<html>", server.plain["meadow_dslr_depth.zip"]
+        with pytest.raises(DatasetError, match=r"meadow_dslr_depth\.zip is neither a zip") as caught:
+            fetch_dataset("eth3d", tmp_path, source=eth3d_source)
+        assert "it was deleted" in str(caught.value) and "https://www.eth3d.net/datasets" in str(caught.value)
+        server.plain["meadow_dslr_depth.zip"] = whole
+        before = len(server.content_requests())
+        fetch_dataset("eth3d", tmp_path, source=eth3d_source)
+        assert before + len(server.content_requests()[before:]) == 27, "only the damaged one is fetched twice"
+
+    def test_a_whole_archive_is_not_fetched_again_after_a_kill(
+        self, server: Any, tmp_path: Path, eth3d_source: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(*_: object, **__: object) -> Path:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(fetch, "unpack", killed)
+            fetch_dataset("eth3d", tmp_path, source=eth3d_source)
+        fetch_dataset("eth3d", tmp_path, source=eth3d_source)
+        assert len(server.content_requests()) == 26
+
+    def test_an_archive_that_lacks_an_image_is_noticed(self, server: Any, tmp_path: Path, eth3d_source: Any) -> None:
+        name = next(key for key in eth3d.listed() if key.startswith("pipes/")).split("/")[1]
+        root, folders = tmp_path / "built" / "eth3d", ("pipes/ground_truth_depth/dslr_images",)
+        server.plain["pipes_dslr_depth.zip"] = _packed(root, folders, leave_out=f"{name}.JPG")
+        with pytest.raises(DatasetError, match="what was fetched is not the dataset") as caught:
+            fetch_dataset("eth3d", tmp_path, source=eth3d_source)
+        assert "holds 453 of the 454" in str(caught.value)
+
+    @pytest.mark.parametrize("below", ["iBims-1/", "", "data/iBims-1/"])
+    def test_one_set_of_a_bundle(self, server: Any, tmp_path: Path, below: str) -> None:
+        root = tmp_path / "built"
+        for item in ("a", "b"):
+            folder = root / item
+            folder.mkdir(parents=True)
+            (folder / "image.jpg").write_bytes(encoded(picture(0, 24, 32), ".jpg"))
+            (folder / "depth.png").write_bytes(moge_eval.log_png(moge_eval.codes_of(0), 1, 9))
+            (folder / "meta.json").write_bytes(moge_eval.meta())
+        (root / ".index.txt").write_text("a\nb\n")
+        server.plain["iBims-1.zip"] = _packed(root, (".",), below=below)
+        file = next(f for f in FETCHABLE["moge-eval"].files if f.splits == ("ibims-1",))
+        source = replace(FETCHABLE["moge-eval"], files=(replace(file, url=f"{server.url}/plain/iBims-1.zip"),))
+        fetch_dataset("moge-eval", tmp_path / "data", splits=("ibims-1",), source=source)
+        dataset = open_dataset("moge-eval", tmp_path / "data", split="ibims-1")
+        assert dataset.ids == ("iBims-1/a/image", "iBims-1/b/image")
+
+    def test_diode_by_its_md5(self, server: Any, tmp_path: Path) -> None:
+        names = [f"val/{key}{suffix}" for key in diode.listed("indoor")[:3] for suffix in (".png", "_depth.npy")]
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+            for name in names:
+                archive.addfile(tarfile.TarInfo(name))
+        server.plain["val.tar.gz"] = content = buffer.getvalue()
+        [file] = FETCHABLE["diode"].files
+        here = replace(file, url=f"{server.url}/plain/val.tar.gz")
+        source = replace(FETCHABLE["diode"], files=(here,))
+        with pytest.raises(DownloadError, match=r"was deleted: md5:.*, expected md5:5c895d09201b88973c8fe4552a67dd85"):
+            fetch_dataset("diode", tmp_path, source=source)
+        source = replace(FETCHABLE["diode"], files=(replace(here, checksum=_md5(content)),))
+        said: list[str] = []
+        fetch_dataset("diode", tmp_path, source=source, notify=said.append)
+        assert all((tmp_path / "diode" / name).is_file() for name in names)
+        assert not any("no checksum" in message for message in said)
+
+    def test_a_file_that_is_no_archive_is_put_in_place(self, server: Any, tmp_path: Path) -> None:
+        server.plain["splits.mat"] = b"MATLAB"
+        file = replace(FETCHABLE["nyu-d"].files[1], url=f"{server.url}/plain/splits.mat", checksum=_md5(b"MATLAB"))
+        fetch_dataset("nyu-d", tmp_path, source=replace(FETCHABLE["nyu-d"], files=(file,)))
+        assert (tmp_path / "nyu-d/splits.mat").read_bytes() == b"MATLAB"
+        assert [p.name for p in tmp_path.iterdir()] == ["nyu-d"]
+
+    def test_7z_needs_its_package_before_anything_is_fetched(
+        self, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "py7zr", None)
+        file = replace(FETCHABLE["eth3d"].files[0], url=f"{server.url}/plain/courtyard_dslr_jpg.7z")
+        with pytest.raises(DatasetError, match=r"courtyard_dslr_jpg\.7z is a \.7z archive.*\n.*pip install py7zr"):
+            fetch_dataset("eth3d", tmp_path, source=replace(FETCHABLE["eth3d"], files=(file,)))
+        assert server.log == [] and list(tmp_path.iterdir()) == []
+
+
+def _md5(content: bytes) -> str:
+    return "md5:" + hashlib.md5(content).hexdigest()
