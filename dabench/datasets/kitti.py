@@ -12,10 +12,10 @@ from typing import NamedTuple
 from dabench.datasets import kitti_velodyne
 from dabench.datasets.base import DatasetInfo
 from dabench.datasets.formats import read_image, read_kitti_depth_png
-from dabench.datasets.layouts import AbsentError, base_of, files_in, fingerprint
+from dabench.datasets.layouts import AbsentError, IncompleteError, base_of, files_in, fingerprint
 from dabench.datasets.listed import ListedDataset
 from dabench.datasets.split_lists import read_split
-from dabench.errors import DatasetError, SampleError, UsageError
+from dabench.errors import SampleError, UsageError
 from dabench.types import GroundTruth, Image
 
 EIGEN = ("kitti-eigen", "96d966f2d0b9966c095bb63f465befb0a52952892c56ed9faafaba10bec33a44", 697)
@@ -117,10 +117,11 @@ class Kitti(ListedDataset):
         self._files = {frame.image[: -len(".png")]: frame for frame in frames}
         self._adopt(tuple(self._files))
         if self.split == "val-selection" and only is None and len(frames) != 1000:
-            raise DatasetError(
+            raise IncompleteError(
                 f"dataset 'kitti', split 'val-selection': {self.root} holds {len(frames)} frames; the official set has "
                 "1000",
                 hint=self.info.how_to_get,
+                present=self._files,
             )
         self._fingerprint = fingerprint(
             ("kitti", self.split, self.field), ((f.label, self.folder / f.truth) for f in frames)

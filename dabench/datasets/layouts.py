@@ -10,8 +10,24 @@ from pathlib import Path
 from dabench.errors import DatasetError
 
 
-class AbsentError(DatasetError):
-    """Nothing of a split or field is on disk; where a part of it is, the error is a plain DatasetError."""
+class IncompleteError(DatasetError):
+    """Files of a split are missing.
+
+    Attributes:
+        missing: paths below the root of all of them.
+        present: ids of the samples that have all their files.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, missing: Sequence[str] = (), present: Iterable[str] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.missing = tuple(dict.fromkeys(missing))
+        self.present = frozenset(present)
+
+
+class AbsentError(IncompleteError):
+    """No sample of a split and field has all its files."""
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

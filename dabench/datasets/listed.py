@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dabench.datasets.base import Dataset, check_selection
-from dabench.datasets.layouts import AbsentError
-from dabench.errors import DatasetError
+from dabench.datasets.layouts import AbsentError, IncompleteError
 
 LISTED_FAULTS = 20
 
@@ -35,8 +34,8 @@ class ListedDataset(Dataset):
         files outside a selection need not be on disk.
 
         Raises:
-            DatasetError: files are missing (an AbsentError if no image has all of them); the message has their number,
-                the first of them and the way to get them.
+            IncompleteError: files are missing (an AbsentError if no image has all of them); the message has their
+                number, the first of them and the way to get them.
         """
         name = self.info.name
         self._all = tuple(listed)
@@ -45,22 +44,25 @@ class ListedDataset(Dataset):
         facts = "\n".join((name, self.split, self.field, *self._all))
         self._fingerprint = hashlib.sha256(facts.encode()).hexdigest()
         root = self.folder
-        faults: list[str] = []
+        missing: list[str] = []
         without: list[str] = []
         for sample_id in self._ids:
-            absent = [f"missing {path}" for path in self.files(sample_id) if not (root / path).is_file()]
+            absent = [path for path in self.files(sample_id) if not (root / path).is_file()]
             if absent:
                 without.append(sample_id)
-                faults += absent
+                missing += absent
         if without:
             there = len(self._ids) - len(without)
             wanted = f"the {len(self._ids)} images of split '{self.split}'"
             if self.only is not None:
                 wanted = f"the {len(self._ids)} selected images"
             advice = self.advice(without)
-            raise (DatasetError if there else AbsentError)(
-                f"dataset '{name}': {root} holds {there} of {wanted}:{fault_list(list(dict.fromkeys(faults)))}",
+            faults = [f"missing {path}" for path in dict.fromkeys(missing)]
+            raise (IncompleteError if there else AbsentError)(
+                f"dataset '{name}': {root} holds {there} of {wanted}:{fault_list(faults)}",
                 hint="\n  ".join(line for line in (advice, self.info.how_to_get, self.info.layout) if line),
+                missing=missing,
+                present=frozenset(self._ids) - frozenset(without),
             )
 
     @property

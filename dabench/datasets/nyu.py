@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dabench.datasets.base import DatasetInfo
-from dabench.datasets.layouts import AbsentError, fingerprint
+from dabench.datasets.layouts import AbsentError, IncompleteError, fingerprint
 from dabench.datasets.listed import ListedDataset, fault_list
 from dabench.datasets.nyu_layouts import LAYOUTS, NyuLayout, NyuSample
 from dabench.datasets.split_lists import read_split
@@ -70,11 +70,13 @@ class NyuD(ListedDataset):
             self._samples[sample.id] = sample
         gone = sorted(indices - set(by_index))
         if gone and only is None:
-            missing = [f"missing {self._layout.absent(index)}" for index in gone]
-            raise DatasetError(
+            missing = [self._layout.absent(index) for index in gone]
+            raise IncompleteError(
                 f"dataset 'nyu-d': {self.root} holds {len(by_index)} of the 654 images as {self._layout.name}:"
-                f"{fault_list(missing)}",
+                f"{fault_list([f'missing {path}' for path in missing])}",
                 hint=f"{self.info.how_to_get}\n  {self.info.layout}",
+                missing=missing,
+                present=self._samples,
             )
         self._adopt(tuple(self._samples))
         truths = {s.truth: self.folder / s.truth for s in self._samples.values()}
