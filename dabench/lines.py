@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from dabench.errors import DabenchError
 from dabench.inference import Predicted
 from dabench.job import Job
 from dabench.kept import Shelf
@@ -164,8 +165,11 @@ def _failed(job: Job, predicted: Predicted, output: Output, error: Exception) ->
     if isinstance(truth, GroundTruth) and not isinstance(predicted.loaded.image, Exception):
         # A prediction of any size is resized, and every pixel of it is as unusable.
         nothing = Prediction(np.full(truth.depth.shape, np.nan, np.float32), output)
-        score = Prepared(nothing, truth.depth, truth.valid, predicted.loaded.window).score(job.rule)
-        return {**line, "n_valid": score.n_valid, **score.metrics}
+        try:
+            score = Prepared(nothing, truth.depth, truth.valid, predicted.loaded.window).score(job.rule)
+            return {**line, "n_valid": score.n_valid, **score.metrics}
+        except DabenchError:  # the ground truth is smaller than the crop that counts
+            pass
     return {**line, **dict.fromkeys(job.recipe.metrics)}
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dabench.run import PassProgress
+    from dabench.search import SearchProgress
 
 
 SHOWN_SCORES = 3
@@ -63,6 +64,39 @@ class PassesProgress:
         self._progress.update(
             task, completed=state.done, total=state.total, speed=speed, scores=running_scores(state), refresh=False
         )
+
+
+class SearchBars:
+    """A bar for each pass of one model in a search, as a context manager.
+
+    Args:
+        console: where to draw; nothing is drawn when it is not a terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+
+    def __enter__(self) -> SearchBars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._progress.stop()
+
+    def update(self, state: SearchProgress) -> None:
+        """Show the state that :func:`dabench.search.score_grid` reports."""
+        if state.title not in self._tasks:
+            self._tasks[state.title] = self._progress.add_task(state.title, total=state.total)
+        self._progress.update(self._tasks[state.title], completed=state.done, refresh=False)
 
 
 def running_scores(state: PassProgress) -> str:

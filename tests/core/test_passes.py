@@ -297,6 +297,12 @@ class TestInferenceSettings:
         assert (ok, ok_too) == ("ok", "ok")
         assert "of the whole image" in of_the_whole and "352x1216 crop" in of_the_crop
 
+    def test_an_image_smaller_than_the_crop_fails(self, toy: Any, recipe: Any) -> None:
+        cropped = recipe("kb", top='[crop]\nimage = "kb"\nframe = "kb"')
+        run, plain = evaluate_many(Watched(), [cropped, recipe("plain")], data_root=toy(clips=(2,)))
+        assert run.summary["counts"]["failed"] == 2 and plain.ok
+        assert "smaller than the KB crop" in run.samples[0]["error"] and run.samples[0]["abs_rel"] is None
+
 
 def refusing(model_output: str) -> Callable[[np.ndarray], Prediction]:
     return lambda image: Prediction(depth_of(image), Output(model_output))
