@@ -158,7 +158,8 @@ def _stored_pixels(path: Path) -> Image:
     try:
         with PillowImage.open(path) as image:
             image.load()
-            return np.ascontiguousarray(np.asarray(image.convert("RGB"), dtype=np.uint8))
+            colours = image if image.mode == "RGB" else image.convert("RGB")  # which would copy 73 MB
+            return np.ascontiguousarray(np.asarray(colours, dtype=np.uint8))
     except FileNotFoundError as error:
         raise ImageError(f"{path}: no such file") from error
     except (OSError, SyntaxError, ValueError, IndexError) as error:
