@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from dabench.datasets.base import Dataset, DatasetInfo, check_selection
 from dabench.datasets.formats import read_image
-from dabench.datasets.layouts import AbsentError, files_in
+from dabench.datasets.layouts import AbsentError, IncompleteError, files_in
 from dabench.datasets.listed import fault_list
 from dabench.errors import DatasetError, SampleError
 from dabench.types import Image, Pair, PairSample
@@ -79,7 +79,7 @@ class Diw(Dataset):
             content = path.read_bytes()
             lines = content.decode("utf-8").splitlines()
         except FileNotFoundError as error:
-            raise AbsentError(f"dataset 'diw': {path} is missing", hint=hint) from error
+            raise AbsentError(f"dataset 'diw': {path} is missing", hint=hint, missing=[ANNOTATIONS[0]]) from error
         except (OSError, ValueError) as error:
             raise DatasetError(f"dataset 'diw': {path} is not readable: {error}", hint=hint) from error
         self._fingerprint = hashlib.sha256(content).hexdigest()
@@ -99,16 +99,21 @@ class Diw(Dataset):
             raise DatasetError(f"dataset 'diw': {path} is refused:{fault_list(faults)}", hint=hint)
         check_selection(only, frozenset(self._records), self.info.name)
         self._ids = tuple(i for i in self._records if only is None or i in only)
-        missing = [f"missing {p}" for p in self._missing(root)]
-        if missing:
-            there = len(self._ids) - len(missing)
-            raise DatasetError(
-                f"dataset 'diw': {root} holds {there} of {len(self._ids)} images:{fault_list(missing)}", hint=hint
+        without = list(self._missing(root))
+        if without:
+            there = frozenset(self._ids) - frozenset(without)
+            missing = [self._records[i].path for i in without]
+            raise (IncompleteError if there else AbsentError)(
+                f"dataset 'diw': {root} holds {len(there)} of {len(self._ids)} images:"
+                + fault_list([f"missing {path}" for path in missing]),
+                hint=hint,
+                missing=missing,
+                present=there,
             )
 
     def _missing(self, root: Path) -> Iterator[str]:
-        """Images that are not on disk. Folders are listed once: asking for each of 74441 files takes minutes on a
-        network drive."""
+        """Samples whose image is not on disk. Folders are listed once: asking for each of 74441 files takes minutes on
+        a network drive."""
         listed: dict[str, frozenset[str]] = {}
         for sample_id in self._ids:
             path = PurePosixPath(self._records[sample_id].path)
@@ -116,7 +121,7 @@ class Diw(Dataset):
             if folder not in listed:
                 listed[folder] = files_in(root / folder)
             if path.name not in listed[folder]:
-                yield str(path)
+                yield sample_id
 
     @property
     def ids(self) -> tuple[str, ...]:
