@@ -78,7 +78,8 @@ class Kitti(ListedDataset):
         "1708.06500; Eigen et al., arXiv 1406.2283; nianticlabs/monodepth2, splits/eigen and splits/eigen_benchmark",
         layout="layout: raw/<date>/<drive>/image_02/data/*.png (for velodyne also velodyne_points/data/*.bin and "
         "raw/<date>/calib_*.txt); data_depth_annotated/{train,val}/<drive>/proj_depth/groundtruth/image_02/*.png; "
-        "depth_selection/val_selection_cropped/{image,groundtruth_depth}",
+        "depth_selection/val_selection_cropped/{image,groundtruth_depth}; also the dates in raw_data or the root, the "
+        "depth in depth_annotated, gts or the root, its halves merged, or inside the raw drives",
         how_to_get="KITTI asks for a registration: log in at https://www.cvlibs.net/datasets/kitti, fetch "
         "data_depth_annotated.zip (14 GB) and data_depth_selection.zip (2 GB) from 'depth prediction' and the "
         "synced+rectified drives and calibrations from 'raw data', and unpack them into DIR/kitti",

@@ -21,6 +21,8 @@ from dabench.types import GroundTruth, Image
 
 LABELLED = 1449
 SIZE = (480, 640)
+SCENE = re.compile(r"\w[\w .-]*")
+"""Names of folders that become part of ids."""
 
 
 @dataclass(frozen=True)
@@ -225,13 +227,19 @@ class _Tree(NyuLayout):
         for scene in folders_in(self.root / self.base):
             for name in files_in(self.root / self.base / scene):
                 match = self.image_pattern.fullmatch(name) or self.depth_pattern.fullmatch(name)
+                if match and not SCENE.fullmatch(scene):
+                    raise DatasetError(
+                        f"dataset 'nyu-d': folder {scene!r} of {self.root / self.base} holds images and is no name of "
+                        "a scene type",
+                        hint="names of scene types are made of letters, digits, '_', '-', '.' and spaces",
+                    )
                 if match:
                     found.add(int(match[1]))
                     yield self._sample(scene, int(match[1]))
         for wanted in only:
             scene, _, name = wanted.removeprefix(self.base).partition("/")
             match = self.image_pattern.fullmatch(f"{name}.{self.image_name.rpartition('.')[2]}")
-            if match and int(match[1]) not in found and scene not in ("", ".", ".."):
+            if match and int(match[1]) not in found and SCENE.fullmatch(scene):
                 yield self._sample(scene, int(match[1]))
 
     def _sample(self, scene: str, number: int) -> NyuSample:

@@ -53,7 +53,8 @@ class Sintel(ListedDataset):
         source="Butler et al., A naturalistic open source movie for optical flow evaluation, ECCV 2012; "
         "http://sintel.is.tue.mpg.de/depth",
         layout="layout: training/{final,clean}/<scene>/frame_%04d.png, training/depth/<scene>/frame_%04d.dpt "
-        "and, where cameras are wanted, training/camdata_left/<scene>/frame_%04d.cam",
+        "and, where cameras are wanted, training/camdata_left/<scene>/frame_%04d.cam; training may lie in the root, in "
+        "MPI-Sintel-complete or, for depth, in MPI-Sintel-depth-training-20150305",
         how_to_get="fetch MPI-Sintel-complete.zip and MPI-Sintel-depth-training-20150305.zip from "
         "http://sintel.is.tue.mpg.de/downloads and http://sintel.is.tue.mpg.de/depth and unpack both into DIR/sintel",
         expected="23 scenes, 1064 frames a pass",

@@ -180,6 +180,10 @@ def test_depth_png_round_trip_and_refusals(tmp_path: Path) -> None:
     Image.fromarray(RGB).save(tmp_path / "rgb.png")
     Image.fromarray(RGB[..., 0]).save(tmp_path / "g8.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "d.png").read_bytes()[:50])
+    for value, name in ((70000, "big.tif"), (-1, "negative.tif")):
+        Image.fromarray(np.full((2, 3), value, np.int32)).save(tmp_path / name)
+        with pytest.raises(ImageError, match=rf"{name}: holds values from {value}"):
+            read_scaled_depth_png(tmp_path / name, 0.001)
     for name, told in {"rgb.png": "mode RGB", "g8.png": "mode L", "cut.png": "cut.png", "gone.png": "no such"}.items():
         with pytest.raises(ImageError, match=told):
             read_scaled_depth_png(tmp_path / name, 0.001)

@@ -173,6 +173,16 @@ class TestTrees:
         with pytest.raises(DatasetError, match=r"holds image 0 twice: .*attic.*bathroom"):
             datasets.open_dataset("nyu-d", root)
 
+    @pytest.mark.parametrize("scene", ["a\\b", "new\nline", "tab\there", "a:b", "*"])
+    def test_hostile_scene_names_are_refused(self, tmp_path: Path, scene: str) -> None:
+        root = nyu_d_bts.build(tmp_path)
+        (root / "nyu-d/official_splits/test" / scene).mkdir()
+        datasets.open_dataset("nyu-d", root)
+        fill([root / "nyu-d/official_splits/test" / scene / "rgb_00002.jpg"], [b""])
+        with pytest.raises(DatasetError, match="holds images and is no name of a scene type") as caught:
+            datasets.open_dataset("nyu-d", root)
+        assert repr(scene) in str(caught.value)
+
     def test_other_sizes_fail_the_sample(self, tmp_path: Path) -> None:
         scene = tmp_path / "nyu-d/test/kitchen"
         sample_id = "test/kitchen/rgb_00000"
