@@ -137,6 +137,9 @@ def _describe_model(entry: dict[str, Any]) -> list[str]:
 def _describe_dataset(entry: dict[str, Any]) -> list[str]:
     from dabench import protocols
 
+    scored = [p for p in protocols.all_protocols().values() if p.dataset.name == entry["name"]]
+    scored.sort(key=lambda p: (not p.default, p.status != "house", p.id))
+    column = max((len(p.id) for p in scored), default=0) + 2
     return [
         f"dataset {entry['name']}",
         f"  {entry['summary']}",
@@ -150,12 +153,10 @@ def _describe_dataset(entry: dict[str, Any]) -> list[str]:
                 ("source", entry["source"]),
                 ("layout", entry["layout"].removeprefix("layout: ")),
                 ("how to get it", entry["how_to_get"]),
-                (
-                    "protocols",
-                    ", ".join(i for i, p in protocols.all_protocols().items() if p.dataset.name == entry["name"]),
-                ),
             ]
         ),
+        *(["  protocols:"] if scored else []),
+        *(f"    {p.id:<{column}}{p.title}{' (default)' if p.default else ''}" for p in scored),
     ]
 
 
