@@ -21,11 +21,12 @@ from dabench.scoring.alignment import (
 )
 from dabench.scoring.boundary import boundary_f1_depth_pro, boundary_f1_moge
 from dabench.scoring.crops import KB_SIZE, Box, crop_box, frame_box
-from dabench.scoring.metrics import HIGHER_IS_BETTER, PIXEL_METRICS, Sums, merged, metrics_of, pixel_sums
+from dabench.scoring.metrics import PIXEL_METRICS, Sums, merged, metrics_of
 from dabench.scoring.pixels import SERIAL, Floats, Gathered, Pixels, Workers
 from dabench.scoring.resample import resample
 from dabench.scoring.rule import DenseRule
 from dabench.scoring.sampling import grid_samples, nearest_samples
+from dabench.scoring.unusable import metrics_with, range_ends, worst_ends
 from dabench.types import DepthMap, Mask, Output, Prediction
 
 __all__ = ["DenseRule", "DenseScore", "Fit", "FitPixels", "Prepared", "Workers", "fit_pixels_of_many", "score_dense"]
@@ -134,7 +135,11 @@ class Prepared:
         sums = self._sums_of(key, usable, plan, rule, applied, low, high)
         metrics = metrics_of(sums, rule.metrics)
         if lost_p.size:
-            metrics = _with_lost(sums, lost_p, lost_g, plan, rule, near, far)
+            if rule.unusable == "range-ends":
+                fills = [range_ends(lost_p, plan.in_disparity != plan.invert, plan.positive)]
+            else:
+                fills = worst_ends(lost_g, near, far, sums, rule.space)
+            metrics = metrics_with(fills, lost_g, near, far, sums, rule.space, rule.metrics)
         if any(name not in PIXEL_METRICS for name in rule.metrics):
             metrics |= self._boundary(rule, plan, applied, (low, high), (near, far))
         return DenseScore(pixels.n, usable.n, fit, {name: metrics[name] for name in rule.metrics})
@@ -182,15 +187,14 @@ class Prepared:
         return key, self._maps[key]
 
     def _limits(self, rule: DenseRule) -> tuple[Box, float, float]:
-        """The box and the closed range of the ground truth that count."""
-        low = max(rule.valid_min, 0.0)
-        if not (rule.min_inclusive and low > 0.0):
-            low = float(np.nextafter(low, np.inf))
+        """The box and the range of the ground truth that count; both ends are float32 values that count."""
+        low = _float32_from(max(rule.valid_min, 0.0), up=True, inclusive=rule.min_inclusive and rule.valid_min > 0.0)
         high = float(np.finfo(np.float32).max)
         if rule.valid_max is not None:
-            high = rule.valid_max if rule.max_inclusive else float(np.nextafter(rule.valid_max, -np.inf))
+            high = _float32_from(rule.valid_max, up=False, inclusive=rule.max_inclusive)
         if rule.quantile_share is not None and rule.quantile_factor is not None:
-            high = min(high, rule.quantile_factor * self._quantile(rule.quantile_share, rule.clip_to))
+            limit = rule.quantile_factor * self._quantile(rule.quantile_share, rule.clip_to)
+            high = min(high, _float32_from(limit, up=False, inclusive=True))
         return crop_box(*self._shape, rule.crop_frame, rule.crop_region), low, high
 
     def _quantile(self, share: float, clip_to: float | None) -> float:
@@ -357,35 +361,10 @@ def score_dense(prediction: Prediction, depth: DepthMap, valid: Mask, rule: Dens
     return Prepared(prediction, depth, valid).score(rule)
 
 
-def _with_lost(
-    sums: Sums, lost_p: Floats, lost_g: Floats, plan: _Plan, rule: DenseRule, near: float, far: float
-) -> dict[str, float]:
-    """Metrics with the values that cannot be used set to an end of the depth range.
-
-    ``range-ends``: an infinite depth is the far end, anything else the near end (isl-org/ZoeDepth, utils/misc.py).
-
-    ``worst``: for each metric the end that is worse for it. "Farther from the truth" depends on the space: at 1 m in a
-    range of 1 mm to 10 m the far end is worse in metres (9 m off instead of 1) and the near end in ratio (1000 instead
-    of 10). With one rule for all, leaving a pixel out would pay under the other metrics. Metrics that are means over
-    pixels get their exact worst from these fills; the spread of logarithms is not one, and gets the worst of them.
-    """
-    truth = lost_g.astype(np.float64)
-    if rule.unusable == "range-ends":
-        infinite = lost_p == np.inf
-        if plan.in_disparity != plan.invert:  # the prediction is a disparity
-            infinite = (lost_p <= 0) & plan.positive | (lost_p == -np.inf)
-        fills = [infinite]
-    else:
-        fills = [
-            far - truth > truth - near,
-            far / truth > truth / near,
-            1.0 / truth - 1.0 / far > 1.0 / near - 1.0 / truth,
-            np.ones_like(truth, dtype=bool),
-            np.zeros_like(truth, dtype=bool),
-        ]
-    scores = []
-    for is_far in fills:
-        filled = np.where(is_far, far, near)
-        lost = pixel_sums(1.0 / filled, 1.0 / truth) if rule.space == "disparity" else pixel_sums(filled, truth)
-        scores.append(metrics_of(merged((sums, lost)), rule.metrics))
-    return {name: (min if name in HIGHER_IS_BETTER else max)(score[name] for score in scores) for name in scores[0]}
+def _float32_from(bound: float, *, up: bool, inclusive: bool) -> float:
+    """The first float32 from a bound on, upwards or downwards."""
+    value = np.float32(bound)
+    apart = float(value) - bound if up else bound - float(value)
+    if apart < 0.0 or (apart == 0.0 and not inclusive):
+        value = np.nextafter(value, np.float32(np.inf if up else -np.inf))
+    return float(value)

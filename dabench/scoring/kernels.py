@@ -25,7 +25,8 @@ FITTED = 5
 SUMMED = 14
 """Columns of ``metric_sums``; see ``dabench.scoring.metrics.MetricSums``."""
 
-_LARGEST = np.float32(np.finfo(np.float32).max)
+_LARGEST_BITS = np.int32(0x7F7FFFFF)
+_INFINITY_BITS = np.int32(0x7F800000)
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
 
 # ln(m) = 2 atanh(s) = s (2 + 2 s^2 / 3 + 2 s^4 / 5 + ...), s = (m - 1) / (m + 1). On [sqrt(1/2), sqrt(2)] s^2 is below
@@ -80,50 +81,70 @@ def _log(x: float) -> float:
 def _gather(values, depth, valid, rows, first, last, p, g, column, row_end):  # type: ignore[no-untyped-def]
     height, width = depth.shape
     for chunk in range(first, last):
-        k = chunk * rows * width
+        k = np.uint64(chunk * rows * width)  # an index without a sign needs no check for counting from the end
         for r in range(chunk * rows, min(height, (chunk + 1) * rows)):
+            row_values, row_depth, row_valid = values[r], depth[r], valid[r]
             for c in range(width):
-                d = depth[r, c]
-                p[k] = values[r, c]
+                d = row_depth[c]
+                p[k] = row_values[c]
                 g[k] = d
                 column[k] = c
-                k += valid[r, c] & (d > 0)
+                k += np.uint64(row_valid[c] & (d > 0))
             row_end[r] = k
 
 
 def _select(p, g, column, row_end, rows, width, box, low, high, clip, first, last, kept_p, kept_g, counts):  # type: ignore[no-untyped-def]
     top, bottom, left, right = box
-    p_bits, g_bits = kept_p.view(np.int32), kept_g.view(np.int32)
+    p_bits, g_bits, kept_bits = p.view(np.int32), g.view(np.int32), kept_g.view(np.int32)
+    # Floats in the order of integers: the comparisons of floats would not become vector instructions.
+    bounds = np.array([low, high, clip], np.float32).view(np.int32)
     for chunk in range(first, last):
         start = chunk * rows * width
-        k = start
+        k = np.uint64(start)
+        bad, negative = 0, 0
+        nearest, farthest = np.int32(2147483647), np.int32(-2147483648)
+        lowest, highest = nearest, farthest
         for r in range(max(top, chunk * rows), min(bottom, (chunk + 1) * rows)):
             i = start if r == chunk * rows else row_end[r - 1]
             end = row_end[r]
-            if left > 0:
-                i += np.searchsorted(column[i:end], left)
-            if right < width:
-                end = i + np.searchsorted(column[i:end], right)
-            for j in range(i, end):
-                d = min(g[j], clip)
-                kept_p[k] = p[j]
-                kept_g[k] = d
-                k += (d >= low) & (d <= high)
-        bad = 0
-        negative = 0
-        for j in range(start, k):
-            bad += not (abs(kept_p[j]) <= _LARGEST)
-            negative += kept_p[j] <= 0
-        # Floats in the order of integers: the comparisons of floats would not become vector instructions.
-        nearest, farthest = np.int32(2147483647), np.int32(-2147483648)
-        lowest, highest = nearest, farthest
-        for j in range(start, k):
-            nearest = min(nearest, g_bits[j])
-            farthest = max(farthest, g_bits[j])
-            key = p_bits[j] ^ ((p_bits[j] >> 31) & np.int32(2147483647))
-            lowest = min(lowest, key)
-            highest = max(highest, key)
-        counts[chunk, 0] = k - start
+            while i < end and column[i] < left:
+                i += 1
+            while end > i and column[end - 1] >= right:
+                end -= 1
+            row_nearest, row_farthest = np.int32(2147483647), np.int32(-2147483648)
+            source_p, source_bits = p_bits[i:end], g_bits[i:end]
+            for j in range(end - i):
+                d = min(source_bits[j], bounds[2])
+                row_nearest = min(row_nearest, d)
+                row_farthest = max(row_farthest, d)
+            into_p, into_bits = kept_p.view(np.int32)[k : k + np.uint64(end - i)], kept_bits[k : k + np.uint64(end - i)]
+            n = end - i
+            if row_nearest >= bounds[0] and row_farthest <= bounds[1]:
+                for j in range(end - i):
+                    into_p[j] = source_p[j]
+                    into_bits[j] = min(source_bits[j], bounds[2])
+            else:
+                m = np.uint64(0)
+                for j in range(end - i):
+                    d = min(source_bits[j], bounds[2])
+                    into_p[m] = source_p[j]
+                    into_bits[m] = d
+                    m += np.uint64((d >= bounds[0]) & (d <= bounds[1]))
+                n = np.int64(m)
+                row_nearest, row_farthest = np.int32(2147483647), np.int32(-2147483648)
+                for j in range(n):
+                    row_nearest = min(row_nearest, into_bits[j])
+                    row_farthest = max(row_farthest, into_bits[j])
+            nearest, farthest = min(nearest, row_nearest), max(farthest, row_farthest)
+            for j in range(n):
+                key = into_p[j] ^ ((into_p[j] >> 31) & np.int32(2147483647))
+                lowest = min(lowest, key)
+                highest = max(highest, key)
+                magnitude = into_p[j] & np.int32(2147483647)
+                bad += magnitude > _LARGEST_BITS
+                negative += (key <= 0) & (magnitude <= _INFINITY_BITS)
+            k += np.uint64(n)
+        counts[chunk, 0] = np.int64(k) - start
         counts[chunk, 1] = bad
         counts[chunk, 2] = negative
         counts[chunk, 3] = nearest
@@ -178,7 +199,7 @@ def _fit_sums(p, g, stride, counts, first, last, invert, invert_target, sums):  
 
 def _metric_sums(p, g, stride, counts, first, last, modes, scale, shift, low, high, sums):  # type: ignore[no-untyped-def]
     invert, in_disparity, on_disparity = modes
-    aligned, logs = np.empty(BLOCK), np.empty(BLOCK)
+    compared, truth, logs = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     for chunk in range(first, last):
         n, mean_log, spread_log = 0.0, 0.0, 0.0
         absolute_log, relative, squared_relative, relative_squared = 0.0, 0.0, 0.0, 0.0
@@ -187,39 +208,46 @@ def _metric_sums(p, g, stride, counts, first, last, modes, scale, shift, low, hi
         end = chunk * stride + counts[chunk]
         for start in range(chunk * stride, end, BLOCK):
             m = min(BLOCK, end - start)
+            source, target = p[start : start + m], g[start : start + m]
             if invert:
                 for j in range(m):
-                    aligned[j] = min(max(scale * (1.0 / np.float64(p[start + j])) + shift, low), high)
+                    compared[j] = min(max(scale * (1.0 / np.float64(source[j])) + shift, low), high)
             else:
                 for j in range(m):
-                    aligned[j] = min(max(scale * np.float64(p[start + j]) + shift, low), high)
-            sum_log = 0.0
+                    compared[j] = min(max(scale * np.float64(source[j]) + shift, low), high)
+            if in_disparity != on_disparity:
+                for j in range(m):
+                    compared[j] = 1.0 / compared[j]
+            if on_disparity:
+                for j in range(m):
+                    truth[j] = 1.0 / np.float64(target[j])
+            else:
+                for j in range(m):
+                    truth[j] = target[j]
             for j in range(m):
-                truth = np.float64(g[start + j])
-                near = aligned[j]
+                u, v = compared[j], truth[j]
                 # One division gives both inverses.
-                both = 1.0 / (near * truth)
-                other, inverse_truth = both * truth, both * near
-                if in_disparity:
-                    z, d, ratio = other, near, both
-                else:
-                    z, d, ratio = near, other, near * inverse_truth
-                if on_disparity:
-                    error, weight, inverse_error = d - inverse_truth, truth, z - truth
-                else:
-                    error, weight, inverse_error = z - truth, inverse_truth, d - inverse_truth
-                weighted = error * weight
+                both = 1.0 / (u * v)
+                inverse_u, inverse_v = both * v, both * u
+                error = u - v
+                weighted = error * inverse_v
                 relative += abs(weighted)
                 squared_relative += error * weighted
                 relative_squared += weighted * weighted
                 absolute += abs(error)
                 squared += error * error
-                inverse_squared += inverse_error * inverse_error
-                within1 += (z < 1.25 * truth) & (truth < 1.25 * z)
-                within2 += (z < 1.5625 * truth) & (truth < 1.5625 * z)
-                within3 += (z < 1.953125 * truth) & (truth < 1.953125 * z)
-                beyond += (z > 1.25 * truth) | (truth > 1.25 * z)
-                log = _log(ratio)
+                inverse_squared += (inverse_u - inverse_v) * (inverse_u - inverse_v)
+                logs[j] = u * inverse_v
+            for j in range(m):
+                u, v = compared[j], truth[j]
+                smaller, larger = min(u, v), max(u, v)
+                within1 += larger < 1.25 * smaller
+                within2 += larger < 1.5625 * smaller
+                within3 += larger < 1.953125 * smaller
+                beyond += larger > 1.25 * smaller
+            sum_log = 0.0
+            for j in range(m):
+                log = _log(logs[j])
                 logs[j] = log
                 sum_log += log
                 absolute_log += abs(log)

@@ -151,7 +151,7 @@ class Gathered:
         self._rows = max(1, CHUNK // max(width, 1))
         self._chunks = -(-height // self._rows)
         self._p, self._g = np.empty(depth.size, np.float32), np.empty(depth.size, np.float32)
-        self._column = np.empty(depth.size, np.uint16 if width < 2**16 else np.int64)
+        self._column = np.empty(depth.size, np.int32)
         self._row_end = np.empty(height, np.int64)
         workers.run(
             lambda first, last: kernels.gather(
