@@ -12,13 +12,14 @@ calls the reader's own code. A module holds
 
 and, for dense ground truth,
 
-``truth_file(root, sample_id, split, field) -> Path | None``
-    The file that holds the ground truth of one sample; None where all samples share one. ``root`` is the dataset's own.
+``truth_file(root, sample_id, split, field) -> Path``
+    The file that holds the ground truth of one sample. ``root`` is the dataset's own.
 
 and may hold
 
 ``NAME``: the dataset, where the module's name does not say it.
-``image_file(root, sample_id) -> Path | None``: the file of an image; by default the one ``<root>/<sample_id>.*``.
+``image_file(root, sample_id) -> Path``: the file of an image; by default the one ``<root>/<sample_id>.*``.
+``ONE_FILE = True``: all images and depth maps are in one file, so that there is no ``truth_file`` and no ``image_file``.
 ``REFUSED = {(split, field): "words"}``: combinations without meaning; opening one is a UsageError with these words.
 ``ABSENT = {(split, field): "words"}``: combinations that this layout lacks; opening one is a DatasetError.
 ``SOLID = True``: the ground truth covers every pixel (by default some are covered and some are not); or the set of

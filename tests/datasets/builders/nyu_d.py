@@ -17,6 +17,7 @@ TEST = [int(line) for line in LIST.read_text().split()]
 GROUPS = {"kitchen", "bedroom", "home_office"}
 IMAGES = 654
 SOLID = {"filled"}
+ONE_FILE = True
 
 
 def picture(seed: int) -> npt.NDArray[np.uint8]:
@@ -72,11 +73,3 @@ def write_mat(path: Path) -> None:
 def build(folder: Path) -> Path:
     write_mat(folder / "nyu-d" / "nyu_depth_v2_labeled.mat")
     return folder
-
-
-def image_file(root: Path, sample_id: str) -> None:
-    return None
-
-
-def truth_file(root: Path, sample_id: str, split: str, field: str) -> None:
-    return None
