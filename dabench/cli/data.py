@@ -27,6 +27,9 @@ Root = Annotated[
 def fetch_command(
     name: Annotated[str, typer.Argument(help="Dataset to download.")],
     data_root: Root = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="Fetch only what this split needs; may be given several times.")
+    ] = None,
 ) -> None:
     """Download a dataset (resumes, verifies, unpacks safely), or say how to get one that cannot be downloaded."""
     from dabench.cli.console import messages, results
@@ -42,8 +45,16 @@ def fetch_command(
         raise UsageError("say where to put it", hint="pass --data-root DIR or set DABENCH_DATA")
     stderr = messages()
     with TransferProgress(stderr) as bar:
-        fetch_dataset(name, data_root, notify=lambda text: stderr.print(text, markup=False), progress=bar.update)
-    check(name, data_root, decode=False)
+        fetch_dataset(
+            name,
+            data_root,
+            splits=split or (),
+            notify=lambda text: stderr.print(text, markup=False, soft_wrap=True),
+            progress=bar.update,
+        )
+    chosen: list[str | None] = [*split] if split else [None]
+    for one in chosen:
+        check(name, data_root, split=one, decode=False)
 
 
 @app.command("check")

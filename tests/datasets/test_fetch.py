@@ -21,7 +21,9 @@ from typing import Any
 
 import pytest
 from dataset_builders import diode, encoded, eth3d, moge_eval, picture
+from typer.testing import CliRunner
 
+from dabench.cli import build_app
 from dabench.datasets import fetch, open_dataset, registry
 from dabench.datasets.fetch import FETCHABLE, download, fetch_dataset
 from dabench.errors import DatasetError, DownloadError, UnknownNameError
@@ -345,13 +347,18 @@ def _packed(root: Path, folders: tuple[str, ...], *, below: str = "", leave_out:
 class TestSeveralFiles:
     """Sets in many archives, without a checksum: ETH3D and MoGe's bundle in miniature."""
 
+    @pytest.fixture(scope="class")
+    def built(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+        """ETH3D as a folder and as archives."""
+        root = eth3d.build(tmp_path_factory.mktemp("built")) / "eth3d"
+        return root, {file.name: _packed(root, file.brings) for file in FETCHABLE["eth3d"].files}
+
     @pytest.fixture
-    def eth3d_source(self, server: Any, tmp_path: Path) -> Any:
-        root = eth3d.build(tmp_path / "built") / "eth3d"
+    def eth3d_source(self, server: Any, built: Any) -> Any:
         files = []
         for file in FETCHABLE["eth3d"].files:
             name = file.name.replace(".7z", ".zip")
-            server.plain[name] = _packed(root, file.brings)
+            server.plain[name] = built[1][file.name]
             files.append(replace(file, url=f"{server.url}/plain/{name}"))
         return replace(FETCHABLE["eth3d"], files=tuple(files))
 
@@ -362,12 +369,24 @@ class TestSeveralFiles:
         assert len(server.content_requests()) == 26, "the archives of the other split are not fetched"
         assert "26 files (licence: CC-BY-NC-SA-4.0" in said[0]
         assert any("no checksum is published" in message for message in said) and "counts" in said[-1]
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["built", "eth3d"]
+        assert [p.name for p in tmp_path.iterdir()] == ["eth3d"]
         assert (tmp_path / "eth3d/README.txt").read_text() == "about"
         server.log.clear()
         fetch_dataset("eth3d", tmp_path, splits=("undistorted",), source=eth3d_source)
         assert len(server.content_requests()) == 13, "the depth is there already"
         assert open_dataset("eth3d", tmp_path, split="undistorted").total_samples == 454
+
+    def test_the_command_shows_the_licence_and_what_came(
+        self, server: Any, tmp_path: Path, eth3d_source: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(FETCHABLE, "eth3d", eth3d_source)
+        words = ["data", "fetch", "eth3d", "--split", "distorted", "--data-root", str(tmp_path)]
+        done = CliRunner().invoke(build_app(), words)
+        assert done.exit_code == 0, done.output
+        assert "licence: CC-BY-NC-SA-4.0; https://www.eth3d.net/datasets" in done.output
+        assert "454 images" in done.output and "no checksum is published" in done.output
+        refused = CliRunner().invoke(build_app(), ["data", "fetch", "kitti", "--data-root", str(tmp_path)])
+        assert refused.exit_code != 0 and "registration" in f"{refused.output}{refused.exception}"
 
     def test_a_failure_keeps_what_is_there(self, server: Any, tmp_path: Path, eth3d_source: Any) -> None:
         server.plain["meadow_dslr_depth.zip"], whole = b"<html>", server.plain["meadow_dslr_depth.zip"]
@@ -391,10 +410,12 @@ class TestSeveralFiles:
         fetch_dataset("eth3d", tmp_path, source=eth3d_source)
         assert len(server.content_requests()) == 26
 
-    def test_an_archive_that_lacks_an_image_is_noticed(self, server: Any, tmp_path: Path, eth3d_source: Any) -> None:
+    def test_an_archive_that_lacks_an_image_is_noticed(
+        self, server: Any, tmp_path: Path, eth3d_source: Any, built: Any
+    ) -> None:
         name = next(key for key in eth3d.listed() if key.startswith("pipes/")).split("/")[1]
-        root, folders = tmp_path / "built" / "eth3d", ("pipes/ground_truth_depth/dslr_images",)
-        server.plain["pipes_dslr_depth.zip"] = _packed(root, folders, leave_out=f"{name}.JPG")
+        folders = ("pipes/ground_truth_depth/dslr_images",)
+        server.plain["pipes_dslr_depth.zip"] = _packed(built[0], folders, leave_out=f"{name}.JPG")
         with pytest.raises(DatasetError, match="what was fetched is not the dataset") as caught:
             fetch_dataset("eth3d", tmp_path, source=eth3d_source)
         assert "holds 453 of the 454" in str(caught.value)
