@@ -19,7 +19,7 @@ and may hold
 
 ``NAME``: the dataset, where the module's name does not say it.
 ``image_file(root, sample_id) -> Path``: the file of an image; by default the one ``<root>/<sample_id>.*``.
-``ONE_FILE = True``: all images and depth maps are in one file, so that there is no ``truth_file`` and no ``image_file``.
+``ONE_FILE = True``: all images and depth maps are in one file; there is no ``truth_file`` and no ``image_file``.
 ``REFUSED = {(split, field): "words"}``: combinations without meaning; opening one is a UsageError with these words.
 ``ABSENT = {(split, field): "words"}``: combinations that this layout lacks; opening one is a DatasetError.
 ``SOLID = True``: the ground truth covers every pixel (by default some are covered and some are not); or the set of
