@@ -344,14 +344,15 @@ def _packed(root: Path, folders: tuple[str, ...], *, below: str = "", leave_out:
     return buffer.getvalue()
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """ETH3D as a folder and as archives."""
+    root = eth3d.build(tmp_path_factory.mktemp("built")) / "eth3d"
+    return root, {file.name: _packed(root, file.brings) for file in FETCHABLE["eth3d"].files}
+
+
 class TestSeveralFiles:
     """Sets in many archives, without a checksum: ETH3D and MoGe's bundle in miniature."""
-
-    @pytest.fixture(scope="class")
-    def built(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
-        """ETH3D as a folder and as archives."""
-        root = eth3d.build(tmp_path_factory.mktemp("built")) / "eth3d"
-        return root, {file.name: _packed(root, file.brings) for file in FETCHABLE["eth3d"].files}
 
     @pytest.fixture
     def eth3d_source(self, server: Any, built: Any) -> Any:
