@@ -18,6 +18,7 @@ from dataset_builders import dataset_of, rewrite
 
 from dabench import datasets
 from dabench.datasets.base import Dataset
+from dabench.datasets.inventory import faults, inventory
 from dabench.errors import DatasetError, ImageError, SampleError, UnknownNameError, UsageError
 from dabench.types import PairSample, Sample
 
@@ -64,6 +65,7 @@ def _cases() -> tuple[list[Case], list[Case]]:
 
 
 SERVED, UNSERVED = _cases()
+MODULES = list({c.module.__name__: c.module for c in SERVED}.values())
 FIRST = list({(c.module.__name__, c.task): c for c in reversed(SERVED)}.values())[::-1]
 
 
@@ -172,7 +174,7 @@ def test_ids_and_counts(case: Case, root: Path) -> None:
 
 
 def test_an_image_has_one_id_in_all_splits(built: Any) -> None:
-    for module in {c.module.__name__: c.module for c in SERVED}.values():
+    for module in MODULES:
         files: dict[str, Path | None] = {}
         for case in (c for c in SERVED if c.module is module):
             dataset = case.open(built(module))
@@ -305,6 +307,16 @@ def test_a_combination_that_cannot_be_served_is_explained(case: Case, built: Any
     kind, words = (UsageError, "REFUSED") if key in case.fact("REFUSED", {}) else (DatasetError, "ABSENT")
     with pytest.raises(kind, match=case.fact(words)[key]):
         case.open(built(case.module))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__.rpartition(".")[2])
+def test_data_check_finds_what_the_layout_serves(module: ModuleType, built: Any) -> None:
+    parts = list(inventory(dataset_of(module), built(module), decode=False))
+    found = {(p.task, p.split, p.field): p.state for p in parts}
+    for cases, states in ((SERVED, {"complete"}), (UNSERVED, {"absent", "undefined"})):
+        for case in (c for c in cases if c.module is module):
+            assert found.pop((case.task, case.split, case.field)) in states
+    assert not found and faults(parts) == []
 
 
 @pytest.mark.parametrize("case", FIRST, ids=str)
