@@ -252,7 +252,10 @@ def describe_difference(first: Protocol, second: Protocol, width: int = WIDEST) 
             f"{first.id} and {second.id} compute the same.",
             "Only their names, descriptions, sources and expected numbers differ.",
         ]
-    lines = [f"{first.id} and {second.id} differ in {len(found)} of their steps; everything else is the same."]
+    steps = "one of their steps" if len(found) == 1 else f"{len(found)} of their steps"
+    lines = textwrap.wrap(
+        f"{first.id} and {second.id} differ in {steps}; everything else is the same.", width, break_on_hyphens=False
+    )
     column = min(max(len(first.id), len(second.id)) + 4, width // 3)
     for difference in found:
         lines += ["", difference.title]

@@ -326,13 +326,13 @@ def _total(protocol: Protocol) -> Step:
     return Step("total", f"{words}; interval by a bootstrap over images{groups}", fields)
 
 
-def _plain(metres: float) -> str:
+def _plain(value: float) -> str:
     """0.00001, never 1e-05."""
-    return f"{metres:.9f}".rstrip("0").rstrip(".")
+    return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
 def _reciprocal(value: float) -> str:
     """0.0125 as '1/80': a floor is a depth in disguise."""
     inverse = 1.0 / value
     whole = round(inverse)
-    return f"1/{whole}" if whole > 1 and abs(inverse - whole) < 1e-6 * inverse and whole < 10_000 else f"{value:g}"
+    return f"1/{whole}" if whole > 1 and abs(inverse - whole) < 1e-6 * inverse and whole < 10_000 else _plain(value)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import dabench.cli
 from dabench import protocols
-from dabench.cli.show import describe, describe_protocol, find
+from dabench.cli.show import describe, describe_difference, describe_protocol, find
 from dabench.datasets import registry as readers
 from dabench.registry import models
 
@@ -43,6 +43,8 @@ def test_protocols_fit_the_terminal(width: int) -> None:
         lines = describe_protocol(protocol, width)
         assert [line for line in lines if len(line) > width] == [], name
         assert [line for line in lines if line != line.rstrip()] == [], name
+        other = protocols.get("kitti-depth-anything-ac")
+        assert [line for line in describe_difference(protocol, other, width) if len(line) > width] == [], name
 
 
 def test_the_recipe_comes_in_the_order_of_the_work() -> None:
@@ -87,7 +89,7 @@ def test_expected_numbers_name_their_source() -> None:
 
 def test_compare_prints_only_what_differs() -> None:
     text = run("show", "--compare", "nyu-plumbline", "nyu-plumbline-filled")
-    assert "differ in 1 of their steps" in text
+    assert "differ in one of their steps" in text
     assert "field 'raw'" in text and "field 'filled'" in text
     assert "rows 45:471" not in text, "the crop is the same"
     text = run("show", "--compare", "diode-dav2-table2", "diode-all")
