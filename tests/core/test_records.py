@@ -54,13 +54,42 @@ def test_what_is_written_is_read_back(folder: RunFolder) -> None:
 
 
 def test_every_sample_is_forced_to_disk(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Soon after it was appended, without waiting for the next, and in any case before the summary."""
     forced: list[int] = []
     with folder.writing():
         folder.begin(MANIFEST, fresh=True)
         monkeypatch.setattr(records.os, "fsync", lambda descriptor: forced.append(os.fstat(descriptor).st_size))
-        for line in LINES:
+        for line in LINES[:3]:
             folder.append(line)
-    assert len(forced) == len(set(forced)) == 5 and forced[-1] == (folder.path / SAMPLES).stat().st_size
+        size = (folder.path / SAMPLES).stat().st_size
+        deadline = time.monotonic() + 30
+        while size not in forced and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert size in forced
+        for line in LINES[3:]:
+            folder.append(line)
+        folder.write_summary({"schema": 1})
+        assert (folder.path / SAMPLES).stat().st_size in forced
+        folder.append(LINES[0])
+    assert (folder.path / SAMPLES).stat().st_size in forced, "and when the folder is left"
+
+
+def test_a_disk_that_refuses_to_hold_a_sample_ends_the_run(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def append_for_ever() -> None:
+        with folder.writing():
+            folder.begin(MANIFEST, fresh=True)
+            monkeypatch.setattr(records.os, "fsync", broken)
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                folder.append(LINES[0])
+                time.sleep(0.01)
+
+    with pytest.raises(DabenchError, match=r"cannot write .*samples"):
+        append_for_ever()
+    assert not (folder.path / LOCK).exists()
 
 
 def test_json_has_no_nan_and_no_numpy(folder: RunFolder) -> None:
