@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from dabench import protocols as recipes
 from dabench.errors import DabenchError, UnknownNameError, UsageError
 from dabench.inference import CallableModel, Predicted, Predictor
-from dabench.job import Job, open_for, refuse
+from dabench.job import Job, Opened, open_for, refuse
 from dabench.kept import FOLDER, PredictionStore, manifest_of
 from dabench.lines import Lines, Scorer
 from dabench.loading import Reader, SavedMaps
@@ -145,9 +146,11 @@ def evaluate_many(
     chosen = [p if isinstance(p, Protocol) else protocol_named(p) for p in protocols]
     report = on_error or _raise
 
+    opened: Opened = {}
+
     def prepare(recipe: Protocol) -> Job:
         refuse(recipe, scored.info)
-        dataset = open_for(recipe, data_root, subset)
+        dataset = open_for(recipe, data_root, subset, opened)
         about: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "settings": settings or {}}
         return Job(recipe, scored.info, dataset, limit=limit, out=folder, **about)
 
@@ -219,6 +222,7 @@ def _run_pass(
         Predictor(model, work.setting),
         scored,
         workers=workers,
+        weigh=attrgetter("nbytes"),
     )
     for lines, from_store in results:
         kept += from_store

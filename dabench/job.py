@@ -24,6 +24,7 @@ OUTPUTS = {
     Output.METRIC: "metric depth (metres)",
 }
 NAMED_ALTERNATIVES = 3
+Opened = dict[tuple[str, str, str, str | None], Dataset]
 
 
 class Job:
@@ -195,8 +196,13 @@ def refuse(recipe: Protocol, model: ModelInfo) -> None:
     )
 
 
-def open_for(recipe: Protocol, data_root: str | Path | None, subset: Sequence[str] | None) -> Dataset:
+def open_for(
+    recipe: Protocol, data_root: str | Path | None, subset: Sequence[str] | None, opened: Opened | None = None
+) -> Dataset:
     """The dataset of a protocol, with as many samples as the protocol is defined on.
+
+    Args:
+        opened: datasets that this call may share with others of the same root and subset.
 
     Raises:
         DatasetError, ProtocolError, UsageError: it is not there, is not whole, or has no such part.
@@ -210,9 +216,13 @@ def open_for(recipe: Protocol, data_root: str | Path | None, subset: Sequence[st
         if chosen is not None and chosen not in known:
             raise ProtocolError(f"{recipe.id}: dataset '{info.name}' has the {kind} {known}, not '{chosen}'")
     root = Path(data_root) if data_root is not None else None
-    dataset = datasets.open_dataset(
-        recipe.dataset.name, root, task=recipe.task, only=only, split=recipe.dataset.split, field=field
-    )
+    opened = {} if opened is None else opened
+    key = (recipe.dataset.name, recipe.task, recipe.dataset.split, field)
+    if key not in opened:
+        opened[key] = datasets.open_dataset(
+            recipe.dataset.name, root, task=recipe.task, only=only, split=recipe.dataset.split, field=field
+        )
+    dataset = opened[key]
     expected = recipe.dataset.expected
     found = dataset.total_targets if recipe.dataset.expected_of == "pairs" else dataset.total_samples
     if expected is not None and found != expected:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol as Interface
 from typing import runtime_checkable
 
+import numpy as np
+
 from dabench.datasets.base import Dataset
 from dabench.errors import ModelError, SampleError
 from dabench.kept import KeptMap, Shelf, image_checksum
@@ -50,6 +52,17 @@ class Loaded:
     ready: KeptMap | Exception | None = None
     kept: bool = False
     window: tuple[int, int] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        arrays = [
+            self.image,
+            *(a for t in self.truths.values() if isinstance(t, GroundTruth) for a in (t.depth, t.valid)),
+        ]
+        if isinstance(self.ready, KeptMap):
+            arrays.append(self.ready.prediction.values)
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
 
 class Reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,9 @@ def score_grid(
 
             show(len(wanted) - len(batches))
             reader = Reader(work, model, shelf, reuse=not fresh)  # type: ignore[arg-type]
-            lines = pipeline(batches, reader, Predictor(model, setting), scorer, workers=workers)
+            lines = pipeline(
+                batches, reader, Predictor(model, setting), scorer, workers=workers, weigh=attrgetter("nbytes")
+            )
             for done, line in enumerate(lines, start=len(wanted) - len(batches) + 1):
                 finished[line["id"]] = folder.append(line)
                 show(done)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from dabench.pipeline import pipeline
+from dabench.pipeline import READ_AHEAD_BYTES, pipeline
 
 
 def batches(count: int, size: int) -> list[list[str]]:
@@ -78,6 +78,28 @@ def test_few_samples_are_alive_whichever_stage_is_slow(slow: str, size: int) -> 
     # read ahead, in hand, and waiting for their scores
     assert found == 300 and Alive.most <= (2 * workers + size) + size + (workers + 2 * size) + workers
     assert Alive.now == 0
+
+
+@pytest.mark.parametrize(("weight", "ahead"), [(1, 16), (READ_AHEAD_BYTES // 3, 3), (2 * READ_AHEAD_BYTES, 0)])
+def test_heavy_samples_are_read_fewer_ahead(weight: int, ahead: int) -> None:
+    """Counted while the model holds still, from the first sample on whose weight is known."""
+    started: list[str] = []
+    seen: list[int] = []
+
+    def read(name: str) -> str:
+        started.append(name)
+        return name
+
+    def predict(ids: Sequence[str], loaded: list[str]) -> list[str]:
+        if 20 <= int(ids[0]) < 23:
+            deadline = time.monotonic() + 0.2
+            while len(started) < int(ids[0]) + 2 + ahead and time.monotonic() < deadline:
+                time.sleep(0.001)
+            seen.append(len(started) - int(ids[0]) - 1)
+        return loaded
+
+    list(pipeline(batches(60, 1), read, predict, str, workers=8, weigh=lambda name: weight))
+    assert set(seen) == {ahead}, "samples that were read beyond the one in hand"
 
 
 def test_stages_overlap() -> None:
