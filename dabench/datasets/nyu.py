@@ -37,8 +37,8 @@ class NyuD(ListedDataset):
         layout="layout: one of nyu_depth_v2_labeled.mat (both fields); official_splits/test/<scene>/rgb_%05d.jpg and "
         "sync_depth_%05d.png as made by BTS (raw); test/<scene>/rgb_%04d.png and depth_%04d.png as made by Marigold "
         "(raw); val/official/%05d.h5 as made by FastDepth (filled)",
-        how_to_get="fetch http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat (2.8 GB) into "
-        "DIR/nyu-d",
+        how_to_get="run `dabench data fetch nyu-d --data-root DIR`, or put "
+        "http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat (2.8 GB) into DIR/nyu-d",
         expected="654 test images",
         splits=("test",),
         fields=("raw", "filled"),

@@ -55,8 +55,9 @@ class Sintel(ListedDataset):
         layout="layout: training/{final,clean}/<scene>/frame_%04d.png, training/depth/<scene>/frame_%04d.dpt "
         "and, where cameras are wanted, training/camdata_left/<scene>/frame_%04d.cam; training may lie in the root, in "
         "MPI-Sintel-complete or, for depth, in MPI-Sintel-depth-training-20150305",
-        how_to_get="fetch MPI-Sintel-complete.zip and MPI-Sintel-depth-training-20150305.zip from "
-        "http://sintel.is.tue.mpg.de/downloads and http://sintel.is.tue.mpg.de/depth and unpack both into DIR/sintel",
+        how_to_get="run `dabench data fetch sintel --data-root DIR`, or unpack MPI-Sintel-complete.zip (or "
+        "MPI-Sintel-training_images.zip) of http://sintel.is.tue.mpg.de/downloads and "
+        "MPI-Sintel-depth-training-20150305.zip of http://sintel.is.tue.mpg.de/depth into DIR/sintel",
         expected="23 scenes, 1064 frames a pass",
         splits=("final", "clean", "final-dynamic"),
         split_images={"final": 1064, "clean": 1064, "final-dynamic": 643},
