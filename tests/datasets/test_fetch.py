@@ -322,6 +322,10 @@ class TestTable:
                 assert len(bytes.fromhex(digest)) == hashlib.new(algorithm).digest_size
         assert FETCHABLE["diode"].files[0].checksum == "md5:5c895d09201b88973c8fe4552a67dd85"
 
+    def test_the_reader_tells_that_its_set_can_be_fetched(self) -> None:
+        telling = {n for n in registry().names() if f"`dabench data fetch {n} " in registry().get(n).info.how_to_get}
+        assert telling == set(FETCHABLE)
+
     def test_files_name_splits_that_the_reader_has(self) -> None:
         for name, source in FETCHABLE.items():
             known = set(registry().get(name).info.splits)
