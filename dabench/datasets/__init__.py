@@ -89,7 +89,10 @@ def open_dataset(
     root = resolve_root(name, data_root)
     if root is not None and not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
-        raise DatasetError(f"dataset '{name}': {root} {what}", hint=f"{reader.info.how_to_get}\n  {reader.info.layout}")
+        hint = f"{reader.info.how_to_get}\n  {reader.info.layout}"
+        if root != data_root:
+            hint = f"--data-root names the folder that holds '{name}', not the set itself; {hint}"
+        raise DatasetError(f"dataset '{name}': {root} {what}", hint=hint)
     task = task or reader.info.tasks[0]
     if task not in reader.info.tasks:
         raise UsageError(

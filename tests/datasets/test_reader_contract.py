@@ -330,8 +330,9 @@ def test_what_does_not_exist_is_refused(case: Case, built: Any) -> None:
         with pytest.raises(UnknownNameError, match="known: "):
             case.open(root, **{option: "nowhere"})
     if not info.bundled:
-        with pytest.raises(DatasetError, match="does not exist"):
+        with pytest.raises(DatasetError, match="does not exist") as refused:
             case.open(root / "nowhere")
+        assert info.root_is_set or "names the folder that holds" in str(refused.value)
         with pytest.raises(UsageError, match="no data root"):
             datasets.open_dataset(case.name)
 
