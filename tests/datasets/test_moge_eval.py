@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,6 +194,30 @@ class TestView:
                     best = min(near)[0]
                     options = [metres[codes[i, j]] for d, i, j in near if d <= best + 1e-4]
                     assert any(warped[row, column] == pytest.approx(option, rel=1e-5) for option in options)
+
+
+GOLDEN = json.loads((Path(__file__).parent / "moge_view_golden.json").read_text())
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: "x".join(map(str, case["source"])))
+def test_what_the_original_loader_makes_of_it(case: dict[str, Any]) -> None:
+    """Values that MoGe's own code gave for these images (the file says which version)."""
+    height, width = case["source"]
+    row, column = np.mgrid[:height, :width]
+    codes = ((row * 7919 + column * 5407) % 65536).astype(np.uint16)
+    codes[(row * 3 + column * 5) % 7 < 3] = 0
+    codes[(row + column) % 11 == 0] = 65535
+    colours = ((row * 37 + column * 11) % 256, (row * 5 + column * 53) % 256, (row * column) % 256)
+    pixels = np.stack(colours, axis=-1).astype(np.uint8)
+    view = target_view(camera(*case["camera"]), (height, width), tuple(case["target"]))
+    assert list(view.rescaled) == case["rescaled"]
+    assert [view.target_intrinsics[0, 0], view.target_intrinsics[1, 1]] == pytest.approx(case["view"], rel=1e-5)
+    depth, valid = view.depth(LogDepth(codes, depth_of_codes(0.5, 60.0)))
+    expected = np.reshape(case["depth"], case["target"])
+    np.testing.assert_array_equal(valid, expected > 0)
+    np.testing.assert_allclose(depth, expected, rtol=2e-5)
+    difference = view.image(pixels).astype(int) - np.reshape(case["image"], (*case["target"], 3))
+    assert abs(difference).max() <= 1, "libraries may round the last bit differently"
 
 
 @pytest.fixture
