@@ -52,15 +52,37 @@ def cluster_bootstrap_interval(
     """
     top = np.asarray(numerators, dtype=np.float64)
     bottom = np.asarray(denominators, dtype=np.float64)
-    clusters = top.size
+    [interval] = cluster_bootstrap_intervals(top[:, None], bottom[:, None], confidence, draws, seed)
+    return interval
+
+
+def cluster_bootstrap_intervals(
+    numerators: npt.NDArray[np.float64],
+    denominators: npt.NDArray[np.float64],
+    confidence: float = 0.95,
+    draws: int = BOOTSTRAP_DRAWS,
+    seed: int = BOOTSTRAP_SEED,
+) -> list[Interval]:
+    """:func:`cluster_bootstrap_interval` of several metrics at once, which draw the same clusters.
+
+    Args:
+        numerators: ``[C, M]``.
+        denominators: ``[C, M]``, or ``[C, 1]`` where all metrics have the same.
+
+    Returns:
+        An interval for each metric.
+    """
+    clusters, metrics = numerators.shape
     if clusters < 2:
-        return float("nan"), float("nan")
+        return [(float("nan"), float("nan"))] * metrics
     generator = np.random.default_rng(seed)
-    estimates = np.empty(draws)
-    step = max(1, _CHUNK_BYTES // (8 * clusters))
+    estimates = np.empty((draws, metrics))
+    means = bool((denominators == 1.0).all())
+    step = max(1, _CHUNK_BYTES // (8 * clusters * metrics))
     for start in range(0, draws, step):
         chosen = generator.integers(0, clusters, size=(min(step, draws - start), clusters))
-        estimates[start : start + len(chosen)] = top[chosen].sum(axis=1) / bottom[chosen].sum(axis=1)
+        weights = float(clusters) if means else denominators[chosen].sum(axis=1)
+        estimates[start : start + len(chosen)] = numerators[chosen].sum(axis=1) / weights
     tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(estimates, [tail, 1.0 - tail])
-    return float(low), float(high)
+    low, high = np.quantile(estimates, [tail, 1.0 - tail], axis=0)
+    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest
 
 from dabench.scoring import statistics
-from dabench.scoring.statistics import cluster_bootstrap_interval, wilson_interval
+from dabench.scoring.statistics import cluster_bootstrap_interval, cluster_bootstrap_intervals, wilson_interval
 
 
 @pytest.mark.parametrize("trials", [1, 2, 7, 60, 2068, 10**6])
@@ -33,6 +33,17 @@ def test_bootstrap_is_a_function_of_its_seed() -> None:
     correct = rng.binomial(pairs, 0.7)
     assert cluster_bootstrap_interval(correct, pairs) == cluster_bootstrap_interval(correct, pairs)
     assert cluster_bootstrap_interval(correct, pairs) != cluster_bootstrap_interval(correct, pairs, seed=1)
+
+
+def test_bootstrap_of_several_metrics_is_that_of_each() -> None:
+    rng = np.random.default_rng(1)
+    values, weights = rng.normal(0.1, 0.02, (50, 3)), rng.integers(1, 9, (50, 3)).astype(float)
+    for bottoms in (weights, np.ones((50, 3))):
+        together = cluster_bootstrap_intervals(values * bottoms, bottoms)
+        for metric, interval in enumerate(together):
+            alone = cluster_bootstrap_interval(values[:, metric] * bottoms[:, metric], bottoms[:, metric])
+            assert interval == pytest.approx(alone, rel=1e-12)
+    assert all(math.isnan(v) for pair in cluster_bootstrap_intervals(values[:1], weights[:1]) for v in pair)
 
 
 def test_bootstrap_in_chunks_is_as_good_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
