@@ -72,7 +72,8 @@ def fetch_dataset(
         if split not in info.splits:
             raise UnknownNameError(f"split of dataset '{name}'", split, info.splits)
     target, say = Path(data_root) / name, notify or (lambda message: None)
-    work = Path(data_root) / f".{name}.download"
+    # a dataset's folder may be a link to a larger disk; files are renamed into it, so they arrive on that disk
+    work = (target.resolve().parent if target.is_symlink() else Path(data_root)) / f".{name}.download"
     wanted = tuple(splits) or source.splits or info.splits
     files = [file for file in source.files if not file.splits or not set(file.splits).isdisjoint(wanted)]
     needed = [file for file in files if not _there(file, target)]
@@ -109,7 +110,7 @@ def _there(file: File, target: Path) -> bool:
 
 def _refuse_strangers(source: Source, target: Path) -> None:
     """A folder that holds nothing of the dataset is somebody else's."""
-    if not target.exists() or not any(target.iterdir()):
+    if not any(path.is_file() for path in target.rglob("*")):
         return
     brought = [path for file in source.files for path in file.brings]
     if not any((target / path).exists() for path in brought):
@@ -151,19 +152,18 @@ def _bring(file: File, work: Path, target: Path, source: Source, say: Notify, pr
 
 
 def _move_in(root: Path, target: Path, brings: tuple[str, ...]) -> None:
-    """Move what an archive held into the dataset: what it brings last and each in one step, so that a run that is
-    killed before finds it missing and starts over."""
-    parts = [PurePosixPath(path) for path in brings]
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        relative = PurePosixPath(path.relative_to(root).as_posix())
-        if any(relative.is_relative_to(part) for part in parts) or (target / relative).exists():
-            continue
-        (target / relative).parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target / relative)
-    for part in parts:
+    """Move what an archive held into the dataset, what it brings first and each in one step: a run that is killed
+    finds out what is missing and starts over. Of other files (licences, calibration) those that are there stay."""
+    for part in brings:
         if not (target / part).exists():
             (target / part).parent.mkdir(parents=True, exist_ok=True)
             (root / part).replace(target / part)
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        relative = path.relative_to(root)
+        inside = any(PurePosixPath(relative.as_posix()).is_relative_to(part) for part in brings)
+        if not inside and not (target / relative).exists():
+            (target / relative).parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target / relative)
 
 
 def _root_with(folder: Path, file: File) -> Path:

@@ -303,40 +303,6 @@ def test_unknown_names(tmp_path: Path) -> None:
         fetch_dataset("eth3d", tmp_path, splits=("distortd",))
 
 
-class TestTable:
-    """What the table of sources says, without a connection."""
-
-    def test_hub_files_with_a_checksum_are_pinned_to_a_commit(self) -> None:
-        for source in FETCHABLE.values():
-            for file in source.files:
-                if file.url.startswith("/") and file.checksum:
-                    revision = file.url.split("/resolve/")[1].split("/")[0]
-                    assert len(revision) == 40 and int(revision, 16)
-
-    def test_checksums_and_addresses_are_well_formed(self) -> None:
-        for source in FETCHABLE.values():
-            assert source.licence and source.page.startswith("http")
-            for file in source.files:
-                assert file.url.startswith(("/datasets/", "https://")) and file.brings and file.name
-                algorithm, _, digest = (file.checksum or "md5:" + "0" * 32).partition(":")
-                assert len(bytes.fromhex(digest)) == hashlib.new(algorithm).digest_size
-        assert FETCHABLE["diode"].files[0].checksum == "md5:5c895d09201b88973c8fe4552a67dd85"
-
-    def test_the_reader_tells_that_its_set_can_be_fetched(self) -> None:
-        telling = {n for n in registry().names() if f"`dabench data fetch {n} " in registry().get(n).info.how_to_get}
-        assert telling == set(FETCHABLE)
-
-    def test_files_name_splits_that_the_reader_has(self) -> None:
-        for name, source in FETCHABLE.items():
-            known = set(registry().get(name).info.splits)
-            assert all(set(file.splits) <= known for file in source.files) and set(source.splits) <= known
-
-    def test_eth3d_is_thirteen_scenes_of_two_archives(self) -> None:
-        usual = [file for file in FETCHABLE["eth3d"].files if "distorted" in file.splits]
-        assert len(usual) == 26 and all(file.url.startswith("https://www.eth3d.net/data/") for file in usual)
-        assert {file.brings[0].split("/")[0] for file in usual} == set(eth3d.SCENES)
-
-
 def _packed(root: Path, folders: tuple[str, ...], *, below: str = "", leave_out: str = "") -> bytes:
     """A zip of some folders of a built set, with other things that archives have."""
     buffer = io.BytesIO()
@@ -415,6 +381,26 @@ class TestSeveralFiles:
         fetch_dataset("eth3d", tmp_path, source=eth3d_source)
         assert len(server.content_requests()) == 26
 
+    @pytest.mark.parametrize("steps", [0, 1, 2, 30, 39])
+    def test_a_kill_while_things_are_moved_is_made_good(
+        self, server: Any, tmp_path: Path, eth3d_source: Any, monkeypatch: pytest.MonkeyPatch, steps: int
+    ) -> None:
+        real, moved = Path.replace, []
+
+        def killed(self: Path, target: Path) -> Path:
+            if "unpacked" in self.parts:
+                moved.append(self)
+                if len(moved) > steps:
+                    raise KeyboardInterrupt
+            return real(self, target)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Path, "replace", killed)
+            fetch_dataset("eth3d", tmp_path, splits=("distorted", "undistorted"), source=eth3d_source)
+        fetch_dataset("eth3d", tmp_path, splits=("distorted", "undistorted"), source=eth3d_source)
+        assert all(open_dataset("eth3d", tmp_path, split=s).total_samples == 454 for s in ("distorted", "undistorted"))
+        assert [p.name for p in tmp_path.iterdir()] == ["eth3d"]
+
     def test_an_archive_that_lacks_an_image_is_noticed(
         self, server: Any, tmp_path: Path, eth3d_source: Any, built: Any
     ) -> None:
@@ -459,6 +445,23 @@ class TestSeveralFiles:
         fetch_dataset("diode", tmp_path, source=source, notify=said.append)
         assert all((tmp_path / "diode" / name).is_file() for name in names)
         assert not any("no checksum" in message for message in said)
+
+    def test_a_linked_folder_is_filled_on_its_own_disk(self, server: Any, tmp_path: Path) -> None:
+        server.plain["splits.mat"] = b"MATLAB"
+        file = replace(FETCHABLE["nyu-d"].files[1], url=f"{server.url}/plain/splits.mat", checksum=_md5(b"MATLAB"))
+        (tmp_path / "large" / "nyu").mkdir(parents=True)
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "nyu-d").symlink_to(tmp_path / "large" / "nyu")
+        seen: set[str] = set()
+        fetch_dataset(
+            "nyu-d",
+            tmp_path / "data",
+            source=replace(FETCHABLE["nyu-d"], files=(file,)),
+            progress=lambda *_: seen.update(p.name for p in (tmp_path / "large").iterdir()),
+        )
+        assert seen == {"nyu", ".nyu-d.download"}
+        assert (tmp_path / "large/nyu/splits.mat").read_bytes() == b"MATLAB"
+        assert [p.name for p in (tmp_path / "data").iterdir()] == ["nyu-d"] and len(seen) == 2
 
     def test_a_file_that_is_no_archive_is_put_in_place(self, server: Any, tmp_path: Path) -> None:
         server.plain["splits.mat"] = b"MATLAB"
