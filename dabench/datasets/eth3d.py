@@ -114,9 +114,16 @@ class Eth3d(ListedDataset):
             return NATIVE_SIZE
         try:
             with PillowImage.open(path) as image:
-                return image.height, image.width
+                size = image.height, image.width
         except (OSError, ValueError) as error:
             raise SampleError(f"{path}: its size, which is that of the depth map, cannot be read: {error}") from error
+        if size == NATIVE_SIZE[::-1]:
+            raise SampleError(
+                f"{path}: was turned: it is stored as {size[0]} x {size[1]}, the official images and their maps as "
+                f"{NATIVE_SIZE[0]} x {NATIVE_SIZE[1]}",
+                hint="use the files of <scene>_dslr_jpg.7z as they are; the map's pixels would be read as others",
+            )
+        return size
 
 
 def read_raw_depth(path: Path, size: tuple[int, int]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

@@ -39,6 +39,13 @@ from dabench.errors import DatasetError
 from dabench.types import DepthMap, GroundTruth, Image
 
 DESCRIPTION = "dataset.toml"
+SHORT = """\
+    [images]
+    folder = "images"
+    [depth]
+    folder = "depth"
+    suffix = ".png"
+    metres_per_value = 0.001"""
 
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
 Suffix = Annotated[str, Meta(min_length=2)]
@@ -137,9 +144,8 @@ class Folder(Dataset):
         try:
             text = path.read_bytes().decode("utf-8")
         except FileNotFoundError as error:
-            raise DatasetError(
-                f"dataset 'folder': {path} is missing", hint=f"{self.info.how_to_get}\n  {self.info.layout}"
-            ) from error
+            hint = f"{self.info.how_to_get}\n  {self.info.layout}\n  a short one:\n{SHORT}"
+            raise DatasetError(f"dataset 'folder': {path} is missing", hint=hint) from error
         except (OSError, ValueError) as error:
             raise DatasetError(f"dataset 'folder': {path} is not readable: {error}", hint=self.info.layout) from error
         self._description = parse_description(text, str(path))

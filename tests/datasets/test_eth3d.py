@@ -94,10 +94,18 @@ def test_a_small_image_beside_a_native_map_is_explained(root: Path) -> None:
         _open(root).load(KEY)
 
 
-def test_a_turned_map_cannot_be_told_but_a_turned_image_can(root: Path) -> None:
+def test_another_size_of_the_image_is_noticed(root: Path) -> None:
     (root / "eth3d" / f"{KEY}.JPG").write_bytes(encoded(picture(1, 6, 10), ".jpg"))
     with pytest.raises(SampleError, match="6 x 10"):
         _open(root).load(KEY)
+
+
+def test_a_turned_image_is_noticed_although_the_map_is_as_long(root: Path) -> None:
+    (root / "eth3d" / f"{KEY}.JPG").write_bytes(encoded(np.zeros((6048, 4032, 3), np.uint8), ".jpg"))
+    with _depth_file(root).open("wb") as stream:
+        stream.truncate(97_542_144)
+    with pytest.raises(SampleError, match=r"was turned: it is stored as 6048 x 4032"):
+        _open(root).ground_truth(KEY)
 
 
 def test_the_stored_raster_counts_not_the_exif_orientation(root: Path) -> None:

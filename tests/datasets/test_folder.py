@@ -167,6 +167,7 @@ def test_hdf5_needs_a_key_only_where_there_is_a_choice(tmp_path: Path) -> None:
             read_depth_map(path, key=key)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -261,7 +262,10 @@ class TestDescription:
     def test_without_one_the_layout_is_explained(self, tmp_path: Path) -> None:
         make(tmp_path)
         (tmp_path / "dataset.toml").unlink()
-        with pytest.raises(DatasetError, match=r"metres_per_value"):
+        with pytest.raises(DatasetError, match=r"metres_per_value") as caught:
+            open_dataset("folder", tmp_path)
+        (tmp_path / "dataset.toml").write_text(str(caught.value).partition("a short one:\n")[2])
+        with pytest.raises(DatasetError, match=r"missing depth/a\.png"):
             open_dataset("folder", tmp_path)
 
     def test_an_example_with_every_field_is_in_the_documentation(self) -> None:
