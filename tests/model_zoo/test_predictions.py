@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
+from PIL.PngImagePlugin import PngInfo
 
 from dabench.errors import ModelError
 from dabench.types import Output
@@ -281,3 +282,44 @@ def test_ids_are_required(tmp_path: Path) -> None:
         model.predict(IMAGE)
     with pytest.raises(ModelError, match="sample ids"):
         model.predict_batch([IMAGE])
+
+
+def test_saved_is_the_map_in_its_own_size(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", VALUES[:3, :4])
+    model = SavedPredictions(tmp_path, Output.DISPARITY)
+    assert model.saved("a").values.shape == (3, 4) and (model.saved("a").values == VALUES[:3, :4]).all()
+    assert model.saved("a").output is Output.DISPARITY and RESIZED not in model.info.notes
+    with pytest.raises(ModelError, match="no map for 'b'"):
+        model.saved("b")
+    with pytest.raises(ModelError, match="not a path inside"):
+        model.saved("../a")
+
+
+class TestKeptPng:
+    """A 16-bit PNG that says its scale holds values, not codes."""
+
+    @staticmethod
+    def write(path: Path, **told: str) -> np.ndarray:
+        codes = np.arange(HEIGHT * WIDTH, dtype=np.uint16).reshape(HEIGHT, WIDTH)
+        codes[0, :3] = 65533, 65534, 65535
+        info = PngInfo()
+        for key, value in told.items():
+            info.add_text(f"dabench-{key.replace('_', '-')}", value)
+        PillowImage.fromarray(codes).save(path, pnginfo=info)
+        return codes
+
+    @pytest.mark.parametrize("special", ["yes", "no"])
+    def test_it_is_scaled_and_may_be_metric(self, tmp_path: Path, special: str) -> None:
+        codes = self.write(tmp_path / "a.png", scale="0.25", offset="1.5", not_finite=special)
+        values = _predict(tmp_path, output=Output.METRIC)
+        assert (values[1:] == 1.5 + 0.25 * codes[1:]).all()
+        if special == "yes":
+            assert np.isnan(values[0, 0]) and values[0, 1] == np.inf and values[0, 2] == -np.inf
+        else:
+            assert (values[0, :3] == 1.5 + 0.25 * codes[0, :3]).all()
+
+    @pytest.mark.parametrize("told", [{"scale": "x"}, {"scale": "1.0"}, {"scale": "1.0", "offset": "far"}])
+    def test_a_damaged_scale_is_refused(self, tmp_path: Path, told: dict[str, str]) -> None:
+        self.write(tmp_path / "a.png", **told)
+        with pytest.raises(ModelError, match=r"a\.png: has a damaged scale"):
+            _predict(tmp_path)
