@@ -9,7 +9,8 @@ A grid file is TOML:
     "70 m" = { valid = { max = 70.0 } }
     "none" = { valid = { max = "unset" } }
 
-Every choice overrides fields of the base protocol; ``unset`` removes one, and ``1/valid.max`` is what it says.
+Every choice overrides fields of the base protocol; ``unset`` removes one, and ``1/valid.max`` is what it says (with
+``valid.clip_to`` in its place where only that is set).
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import hashlib
 import itertools
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +74,23 @@ class Grid:
     Attributes:
         dataset: name of the dataset.
         axes: choice names by axis.
-        sha256: of everything that changes a number.
     """
 
     dataset: str
     axes: dict[str, tuple[str, ...]]
     recipes: tuple[Recipe, ...]
-    sha256: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of everything that changes a number."""
+        return hashlib.sha256("\n".join(_meaning(r.protocol) for r in self.recipes).encode()).hexdigest()
+
+    def only(self, recipes: Iterable[Recipe]) -> Grid:
+        """The grid with just these of its recipes, and the choices they leave."""
+        left = tuple(recipes)
+        used = {axis: {choice for r in left for choice in r.choices[axis]} for axis in self.axes}
+        axes = {axis: tuple(c for c in choices if c in used[axis]) for axis, choices in self.axes.items()}
+        return Grid(self.dataset, axes, left)
 
 
 def read_grid(path: Path, metrics: tuple[str, ...]) -> Grid:
@@ -142,8 +154,7 @@ def make_grid(base: Protocol, axes: Axes, metrics: tuple[str, ...], *, origin: s
         found[key] = Recipe(merged, protocol, dense_rule(protocol))
     if not found:
         raise UsageError(f"{origin}: every combination contradicts itself")
-    digest = hashlib.sha256("\n".join(found).encode()).hexdigest()
-    return Grid(base.dataset.name, {n: tuple(axis) for n, axis in axes.items()}, tuple(found.values()), digest)
+    return Grid(base.dataset.name, {n: tuple(axis) for n, axis in axes.items()}, tuple(found.values()))
 
 
 def _merged(table: dict[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +171,8 @@ def _merged(table: dict[str, Any], override: Mapping[str, Any]) -> dict[str, Any
 
 def _protocol(table: dict[str, Any], metrics: tuple[str, ...], origin: str) -> Protocol | None:
     """The protocol of a merged table; None where its choices contradict each other."""
-    alignment, cap = table.get("alignment", {}), table.get("valid", {}).get("max")
+    alignment, valid = table.get("alignment", {}), table.get("valid", {})
+    cap = valid.get("max", valid.get("clip_to"))
     if alignment.get("disparity_floor") == PER_CAP:
         if cap is None:
             return None
@@ -218,7 +230,7 @@ _SPLITS = {
     "kitti": ("eigen-benchmark", "eigen-benchmark-val"),
     "nyu-d": ("test",),
     "sintel": ("final", "final-dynamic"),
-    "eth3d": ("distorted",),
+    "eth3d": ("distorted", "undistorted"),
     "diode": ("indoor", "all"),
 }
 
@@ -246,6 +258,9 @@ def built_in(dataset: str, metrics: tuple[str, ...], base: Protocol | None = Non
         },
         "split": {name: {"dataset": {"split": name}} for name in _SPLITS[dataset]},
     }
+    if dataset == "sintel":  # sky is infinitely far and either left out by a cap or set to one and counted
+        kept = {"valid": {"max": UNSET, "clip_to": 72.0}, "alignment": {"depth_range": [1e-3, 80.0]}}
+        axes["cap"]["beyond 72 m set to 72 m"] = kept
     if dataset in _CROPS:
         axes["crop"] = {name: {"crop": crop} for name, crop in _CROPS[dataset].items()}
     if dataset in ("nyu-d", "diode"):

@@ -417,5 +417,5 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def find_runs(folders: Sequence[Path]) -> list[Path]:
-    """All run folders below the given ones, sorted."""
-    return sorted({path.parent for folder in folders for path in folder.rglob(RUN)})
+    """All run folders below the given ones, sorted. A run's folder is named after its protocol, ``name@version``."""
+    return sorted({path.parent for folder in folders for path in folder.rglob(RUN) if "@" in path.parent.name})

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dabench.datasets.base import Dataset
+from dabench.errors import DatasetError
 from dabench.inference import Predicted, Predictor
-from dabench.job import open_for, refuse
+from dabench.job import Opened, open_for, refuse
 from dabench.kept import FOLDER, PredictionStore, Shelf, manifest_of
 from dabench.loading import Loaded, Reader, SavedMaps
 from dabench.passes import Setting
@@ -119,11 +120,12 @@ def score_grid(
             store.begin(manifest, fresh=fresh)
         elif not fresh:
             store.check(manifest)
+    opened: Opened = {}
     datasets: dict[tuple[str, str], Dataset] = {}
     for recipe in grid.recipes:
         key = (recipe.split, recipe.field)
         if key not in datasets:
-            datasets[key] = open_for(recipe.protocol, data_root, subset)
+            datasets[key] = open_for(recipe.protocol, data_root, subset, opened)
     ids = {key: dataset.ids[:limit] for key, dataset in datasets.items()}
     every = list(dict.fromkeys(i for chosen in ids.values() for i in chosen))
     metrics = grid.recipes[0].rule.metrics
@@ -176,6 +178,31 @@ def score_grid(
                 if sample_id in selected[grid.recipes[number].split, grid.recipes[number].field]:
                     scores.values[place[sample_id], number] = found[rule]
     return scores
+
+
+def reachable(grid: Grid, data_root: str | Path | None, subset: Sequence[str] | None) -> tuple[Grid, dict[str, str]]:
+    """The recipes of a grid whose data is there.
+
+    Returns:
+        The grid without the others, and for each split and field that cannot be read the reason.
+
+    Raises:
+        DatasetError: none is.
+    """
+    errors: dict[tuple[str, str], DatasetError] = {}
+    tried: set[tuple[str, str]] = set()
+    for recipe in grid.recipes:
+        key = (recipe.split, recipe.field)
+        if key not in tried:
+            tried.add(key)
+            try:
+                open_for(recipe.protocol, data_root, subset)
+            except DatasetError as error:
+                errors[key] = error
+    if len(errors) == len(tried):
+        raise next(iter(errors.values()))
+    left = grid.only(r for r in grid.recipes if (r.split, r.field) not in errors)
+    return left, {f"split {split}, {field}": str(error) for (split, field), error in errors.items()}
 
 
 class _Scorer:

@@ -70,7 +70,7 @@ def search_command(
     from dabench.cli.console import messages, results
     from dabench.cli.progress import SearchBars
     from dabench.recipe_grid import built_in, read_grid
-    from dabench.search import SEARCHES, score_grid
+    from dabench.search import SEARCHES, reachable, score_grid
     from dabench.search_ranking import rank, write_ranking
     from dabench.search_targets import load_targets
 
@@ -97,6 +97,10 @@ def search_command(
     }
     ids = read_subset(subset)
     stderr = messages()
+    if grid is None:
+        recipes, absent = reachable(recipes, data_root, ids)
+        for which, reason in absent.items():
+            stderr.print(f"left out: {which}: {reason}", markup=False, soft_wrap=True)
     scores = {}
     try:
         for name in names:

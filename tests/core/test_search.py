@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from dabench.datasets import registry
-from dabench.errors import ProtocolError, UsageError
+from dabench.errors import DatasetError, ProtocolError, UsageError
 from dabench.evaluate import evaluate
 from dabench.inference import CallableModel
 from dabench.kept import KeptModel, PredictionStore
 from dabench.recipe_grid import Grid, built_in, make_grid, read_grid
-from dabench.search import GridScores, score_grid
+from dabench.records import find_runs
+from dabench.search import GridScores, reachable, score_grid
 from dabench.search_ranking import profile, rank, write_ranking
 from dabench.search_targets import Target, load_targets
 from dabench.types import DepthModel, ModelInfo, Output, Prediction
@@ -120,6 +121,14 @@ class TestGrid:
         with pytest.raises(UsageError, match="known: kitti"):
             built_in("mini", METRICS)
 
+    def test_sky_may_be_left_out_or_set_to_a_cap(self) -> None:
+        found = {
+            r.choices["cap"][0]: r for r in built_in("sintel", METRICS).recipes if r.choices["floor"] == ("1/cap",)
+        }
+        assert found["72 m"].rule.clip_to is None and found["72 m"].rule.valid_max == 72.0
+        kept = found["beyond 72 m set to 72 m"].rule
+        assert (kept.clip_to, kept.valid_max, kept.disparity_floor) == (72.0, None, pytest.approx(1 / 72))
+
     @pytest.mark.parametrize(
         ("text", "told"),
         [
@@ -176,6 +185,7 @@ class TestScores:
         resumed = score_grid(model, grid, data_root=root, out=tmp_path)
         whole = score_grid(Wavy("weak", 0.3), grid, data_root=root, out=tmp_path / "other")
         assert model.calls == 4 and np.array_equal(resumed.values, whole.values, equal_nan=True)
+        assert find_runs([tmp_path]) == [], "a search is no run"
         again = Wavy("weak", 0.3)
         score_grid(again, grid, data_root=root, out=tmp_path)
         assert again.calls == 0
@@ -204,6 +214,26 @@ class TestScores:
         grid = make_grid(recipe(), {"fit": {"no": {"alignment": {"disparity": "none"}}}}, METRICS)
         with pytest.raises(UsageError, match="aligns nothing"):
             score_grid(Wavy("weak", 0.3), grid, data_root=toy(), out=tmp_path)
+
+    def test_what_is_not_on_disk_is_left_out(self, toy: Any, recipe: Any, tmp_path: Path) -> None:
+        splits = {"all": {"dataset": {"split": "all"}}, "even": {"dataset": {"split": "even"}}}
+        grid = make_grid(recipe(), {"split": splits, "space": AXES["space"]}, METRICS)
+        whole, absent = reachable(grid, toy(), None)
+        assert absent == {} and whole.sha256 == grid.sha256
+        toys = registry().get("toy")
+
+        def gone(recipe: Any, *rest: Any) -> Any:
+            if recipe.dataset.split == "even":
+                raise DatasetError("not on disk")
+            return toys
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dabench.search.open_for", gone)
+            left, absent = reachable(grid, tmp_path, None)
+            assert absent == {"split even, near": "not on disk"} and left.axes["split"] == ("all",)
+            assert len(left.recipes) == 2 and left.sha256 != grid.sha256
+            with pytest.raises(DatasetError, match="not on disk"):
+                reachable(left.only(r for r in grid.recipes if r.split == "even"), tmp_path, None)
 
 
 class TestRanking:
