@@ -12,8 +12,7 @@ from dabench.types import Mask
 
 Array = npt.NDArray[np.floating]
 
-# A pixel and the one before it, along the columns and along the rows.
-_NEIGHBOURS = ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:, :], np.s_[:-1, :]))
+RADII = (1, 2, 3)
 
 
 def boundary_f1_depth_pro(prediction: Array, target: Array, valid: Mask) -> float:
@@ -35,17 +34,15 @@ def boundary_f1_depth_pro(prediction: Array, target: Array, valid: Mask) -> floa
     """
     if not valid.any():
         return float("nan")
+    from dabench.scoring import kernels
+
     thresholds = np.linspace(1.05, 1.25, 10)
-    matched, predicted, expected = np.zeros((3, 4, thresholds.size))
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         p, g = (1.0 / np.maximum(np.asarray(m, np.float64), 1e-6) for m in (prediction, target))
-        for axis, (after, before) in enumerate(_NEIGHBOURS):
-            both = valid[after] & valid[before]
-            p_after, p_before, g_after, g_before = p[after][both], p[before][both], g[after][both], g[before][both]
-            for way, (p_ratio, g_ratio) in enumerate(
-                ((p_after / p_before, g_after / g_before), (p_before / p_after, g_before / g_after))
-            ):
-                _count(p_ratio, g_ratio, thresholds, *(c[2 * axis + way] for c in (matched, predicted, expected)))
+    ways = np.array([[0, 1], [0, -1], [1, 0], [-1, 0]])
+    counts = np.zeros((len(ways), thresholds.size + 1, 3), np.int64)
+    kernels.count_edges(p, g, np.ascontiguousarray(valid), ways, np.zeros(len(ways), np.int64), thresholds, counts)
+    matched, predicted, expected = np.moveaxis(_at_each_threshold(counts), 2, 0)
     precision = (matched / np.maximum(predicted, 1.0)).mean(axis=0)
     recall = (matched / np.maximum(expected, 1.0)).mean(axis=0)
     return _weighted_f1(precision, recall, thresholds)
@@ -67,47 +64,27 @@ def boundary_f1_moge(prediction: Array, target: Array, valid: Mask) -> float:
     """
     if not valid.any():
         return float("nan")
+    from dabench.scoring import kernels
+
     thresholds = np.linspace(0.05, 0.25, 10)
-    p, g = np.asarray(prediction, np.float64), np.asarray(target, np.float64)
+    p, g = np.ascontiguousarray(prediction, np.float64), np.ascontiguousarray(target, np.float64)
+    steps = range(-RADII[-1], RADII[-1] + 1)
+    ways = np.array([[r, c] for r in steps for c in steps if 0 < r * r + c * c <= RADII[-1] ** 2])
     scores = []
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        for radius in (1, 2, 3):
-            matched, predicted, expected = np.zeros((3, thresholds.size))
-            height, width = valid.shape
-            if min(height, width) <= 2 * radius:
-                scores.append(0.0)
-                continue
-            centre = slice(radius, height - radius), slice(radius, width - radius)
-            for down in range(-radius, radius + 1):
-                for right in range(-radius, radius + 1):
-                    if not 0 < down * down + right * right <= radius * radius:
-                        continue
-                    beside = (
-                        slice(radius + down, height - radius + down),
-                        slice(radius + right, width - radius + right),
-                    )
-                    both = valid[centre] & valid[beside]
-                    p_ratio, g_ratio = p[beside][both] / p[centre][both], g[beside][both] / g[centre][both]
-                    _count(p_ratio, g_ratio, 1.0 + thresholds, matched, predicted, expected)
-            precision, recall = matched / np.maximum(predicted, 1e-12), matched / np.maximum(expected, 1e-12)
-            scores.append(_weighted_f1(precision, recall, thresholds))
+    for radius in RADII:
+        disc = ways[(ways**2).sum(axis=1) <= radius * radius]
+        counts = np.zeros((len(disc), thresholds.size + 1, 3), np.int64)
+        margins = np.full(len(disc), radius)
+        kernels.count_edges(p, g, np.ascontiguousarray(valid), disc, margins, 1.0 + thresholds, counts)
+        matched, predicted, expected = _at_each_threshold(counts).sum(axis=0).T
+        precision, recall = matched / np.maximum(predicted, 1e-12), matched / np.maximum(expected, 1e-12)
+        scores.append(_weighted_f1(precision, recall, thresholds))
     return float(np.mean(scores))
 
 
-def _count(
-    p_ratio: Array, g_ratio: Array, thresholds: Array, matched: Array, predicted: Array, expected: Array
-) -> None:
-    """Add the number of edges at each threshold: in both maps, in the prediction, in the ground truth."""
-    edge = (p_ratio > thresholds[0]) | (g_ratio > thresholds[0])
-    p_edges, g_edges = p_ratio[edge], g_ratio[edge]
-    p_level = np.searchsorted(thresholds, p_edges, side="left")
-    g_level = np.searchsorted(thresholds, g_edges, side="left")
-    p_level[np.isnan(p_edges)] = 0
-    g_level[np.isnan(g_edges)] = 0
-    for level, total in ((np.minimum(p_level, g_level), matched), (p_level, predicted), (g_level, expected)):
-        # A ratio above k thresholds is an edge at the first k of them.
-        counts = np.bincount(level, minlength=thresholds.size + 1)
-        total += counts[::-1].cumsum()[::-1][1:]
+def _at_each_threshold(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Edges at each threshold, from how many ratios exceed exactly k of them: those of k or more, for k from 1 on."""
+    return counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
 
 
 def _weighted_f1(precision: Array, recall: Array, thresholds: Array) -> float:

@@ -22,7 +22,7 @@ from dabench.scoring.alignment import (
 from dabench.scoring.boundary import boundary_f1_depth_pro, boundary_f1_moge
 from dabench.scoring.crops import KB_SIZE, Box, crop_box, frame_box
 from dabench.scoring.metrics import PIXEL_METRICS, Sums, merged, metrics_of
-from dabench.scoring.pixels import SERIAL, Floats, Gathered, Pixels, Workers
+from dabench.scoring.pixels import Floats, Gathered, Pixels, Recent, Workers
 from dabench.scoring.resample import resample
 from dabench.scoring.rule import DenseRule
 from dabench.scoring.sampling import grid_samples, nearest_samples
@@ -73,7 +73,7 @@ class Prepared:
         depth: ground truth ``[H, W]`` in metres.
         valid: where the dataset has ground truth, ``bool [H, W]``.
         window: ``(top, left)`` of the KB crop that the model saw. Pixels outside have no usable prediction.
-        workers: who runs the loops; the score does not depend on it.
+        workers: who runs the loops, and in which memory; the score does not depend on it.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Prepared:
         depth: DepthMap,
         valid: Mask,
         window: tuple[int, int] | None = None,
-        workers: Workers = SERIAL,
+        workers: Workers | None = None,
     ) -> None:
         if depth.ndim != 2 or depth.shape != valid.shape:
             raise SampleError(f"ground truth of shape {list(depth.shape)} has a mask of shape {list(valid.shape)}")
@@ -94,11 +94,11 @@ class Prepared:
         self._valid = np.ascontiguousarray(valid, dtype=np.bool_)
         self._shape: tuple[int, int] = (depth.shape[0], depth.shape[1])
         self._window = window
-        self._workers = workers
-        self._maps: dict[object, DepthMap] = {}
-        self._gathered: dict[object, Gathered] = {}
-        self._pixels: dict[object, Pixels] = {}
-        self._parts: dict[object, tuple[Pixels, Floats, Floats]] = {}
+        self._workers = workers or Workers()
+        self._maps: dict[object, DepthMap] = Recent(2)
+        self._gathered: dict[object, Gathered] = Recent(2)
+        self._pixels: dict[object, Pixels] = Recent(4)
+        self._parts: dict[object, tuple[Pixels, Floats, Floats]] = Recent(4)
         self._moments: dict[object, Moments] = {}
         self._sums: dict[object, Sums] = {}
         self._quantiles: dict[object, float] = {}

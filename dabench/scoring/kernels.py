@@ -1,8 +1,8 @@
 """The compiled loops of scoring: gather valid pixels, select those that count, sum for a fit, sum for the metrics.
 
-Every loop works on fixed chunks of rows and writes one row of results for each, which the caller merges in order: the
-result does not depend on how many threads share the chunks. Chunk ``k`` owns the elements from ``k * stride`` on of the
-pixel arrays. The arithmetic is float64; of the fast-math flags only those are set that keep NaN and infinity alive.
+Every loop works on fixed chunks of ``rows`` rows and writes one row of results for each, which the caller merges in
+order: the result does not depend on how many threads share the chunks. The pixels of row ``r`` are ``begin[r]:end[r]``
+of the pixel arrays. The arithmetic is float64; of the fast-math flags only those that keep NaN and infinity are set.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BLOCK = 256
 """Pixels whose intermediate values live in the first-level cache at once."""
 
 COUNTED = 7
-"""Columns of ``select``: pixels, non-finite and non-positive values, and ordered keys of the extremes of g and p."""
+"""Columns of ``select``: pixels, non-finite and non-positive values, and ordered keys of the ends of g and of p."""
 
 FITTED = 5
 """Columns of ``fit_sums``: pixels, mean x, mean y, sum (x - mean)^2, sum (x - mean)(y - mean)."""
@@ -78,73 +78,80 @@ def _log(x: float) -> float:
     return exponent * _LN2 + s * (2.0 + z * (low + w * w * high))
 
 
-def _gather(values, depth, valid, rows, first, last, p, g, column, row_end):  # type: ignore[no-untyped-def]
+def _gather(values, depth, valid, rows, first, last, p, g, row_end):  # type: ignore[no-untyped-def]
     height, width = depth.shape
     for chunk in range(first, last):
-        k = np.uint64(chunk * rows * width)  # an index without a sign needs no check for counting from the end
         for r in range(chunk * rows, min(height, (chunk + 1) * rows)):
+            # Indices without a sign need no check for counting from the end.
+            k = np.uint64(r * width)
             row_values, row_depth, row_valid = values[r], depth[r], valid[r]
-            for c in range(width):
-                d = row_depth[c]
-                p[k] = row_values[c]
-                g[k] = d
-                column[k] = c
-                k += np.uint64(row_valid[c] & (d > 0))
-            row_end[r] = k
+            n = _count(row_depth, row_valid)
+            if n == width:
+                row_p, row_g = p[k : k + np.uint64(width)], g[k : k + np.uint64(width)]
+                for c in range(width):
+                    row_p[c] = row_values[c]
+                    row_g[c] = row_depth[c]
+            elif n > 0:
+                for c in range(width):
+                    d = row_depth[c]
+                    p[k] = row_values[c]
+                    g[k] = d
+                    k += np.uint64(row_valid[c] & (d > 0))
+            row_end[r] = r * width + n
 
 
-def _select(p, g, column, row_end, rows, width, box, low, high, clip, first, last, kept_p, kept_g, counts):  # type: ignore[no-untyped-def]
+@numba.njit(**_OPTIONS)
+def _count(depth: Any, valid: Any) -> int:
+    n = 0
+    for c in range(depth.size):
+        n += valid[c] & (depth[c] > 0)
+    return n
+
+
+def _select(p, g, depth, valid, row_end, rows, box, limits, first, last, kept_p, kept_g, begin, end, counts):  # type: ignore[no-untyped-def]
+    height, width = depth.shape
     top, bottom, left, right = box
-    p_bits, g_bits, kept_bits = p.view(np.int32), g.view(np.int32), kept_g.view(np.int32)
     # Floats in the order of integers: the comparisons of floats would not become vector instructions.
-    bounds = np.array([low, high, clip], np.float32).view(np.int32)
+    bounds = limits.view(np.int32)
+    low, high, clip = bounds[0], bounds[1], bounds[2]
+    smallest, largest = np.int32(-2147483648), np.int32(2147483647)
+    copy = kept_p.size > 0
     for chunk in range(first, last):
-        start = chunk * rows * width
-        k = np.uint64(start)
-        bad, negative = 0, 0
-        nearest, farthest = np.int32(2147483647), np.int32(-2147483648)
-        lowest, highest = nearest, farthest
-        for r in range(max(top, chunk * rows), min(bottom, (chunk + 1) * rows)):
-            i = start if r == chunk * rows else row_end[r - 1]
-            end = row_end[r]
-            while i < end and column[i] < left:
-                i += 1
-            while end > i and column[end - 1] >= right:
-                end -= 1
-            row_nearest, row_farthest = np.int32(2147483647), np.int32(-2147483648)
-            source_p, source_bits = p_bits[i:end], g_bits[i:end]
-            for j in range(end - i):
-                d = min(source_bits[j], bounds[2])
-                row_nearest = min(row_nearest, d)
-                row_farthest = max(row_farthest, d)
-            into_p, into_bits = kept_p.view(np.int32)[k : k + np.uint64(end - i)], kept_bits[k : k + np.uint64(end - i)]
-            n = end - i
-            if row_nearest >= bounds[0] and row_farthest <= bounds[1]:
-                for j in range(end - i):
-                    into_p[j] = source_p[j]
-                    into_bits[j] = min(source_bits[j], bounds[2])
-            else:
+        n, bad, negative = 0, 0, 0
+        nearest, farthest, lowest, highest = largest, smallest, largest, smallest
+        for r in range(chunk * rows, min(height, (chunk + 1) * rows)):
+            i, j = r * width, row_end[r]
+            if r < top or r >= bottom:
+                j = i
+            elif j > i:
+                if left > 0:
+                    i += _count(depth[r, :left], valid[r, :left])
+                if right < width:
+                    j -= _count(depth[r, right:], valid[r, right:])
+            row_p, row_g = p[i:j].view(np.int32), g[i:j].view(np.int32)
+            if copy:
+                into_p, into_g = kept_p[i:j].view(np.int32), kept_g[i:j].view(np.int32)
                 m = np.uint64(0)
-                for j in range(end - i):
-                    d = min(source_bits[j], bounds[2])
-                    into_p[m] = source_p[j]
-                    into_bits[m] = d
-                    m += np.uint64((d >= bounds[0]) & (d <= bounds[1]))
-                n = np.int64(m)
-                row_nearest, row_farthest = np.int32(2147483647), np.int32(-2147483648)
-                for j in range(n):
-                    row_nearest = min(row_nearest, into_bits[j])
-                    row_farthest = max(row_farthest, into_bits[j])
-            nearest, farthest = min(nearest, row_nearest), max(farthest, row_farthest)
-            for j in range(n):
-                key = into_p[j] ^ ((into_p[j] >> 31) & np.int32(2147483647))
+                for c in range(j - i):
+                    d = min(row_g[c], clip)
+                    into_p[m] = row_p[c]
+                    into_g[m] = d
+                    m += np.uint64((d >= low) & (d <= high))
+                j = i + np.int64(m)
+                row_p, row_g = into_p, into_g
+            for c in range(j - i):
+                nearest = min(nearest, row_g[c])
+                farthest = max(farthest, row_g[c])
+            for c in range(j - i):
+                key = row_p[c] ^ ((row_p[c] >> 31) & largest)
+                magnitude = row_p[c] & largest
                 lowest = min(lowest, key)
                 highest = max(highest, key)
-                magnitude = into_p[j] & np.int32(2147483647)
                 bad += magnitude > _LARGEST_BITS
                 negative += (key <= 0) & (magnitude <= _INFINITY_BITS)
-            k += np.uint64(n)
-        counts[chunk, 0] = np.int64(k) - start
+            begin[r], end[r] = i, j
+            n += j - i
+        counts[chunk, 0] = n
         counts[chunk, 1] = bad
         counts[chunk, 2] = negative
         counts[chunk, 3] = nearest
@@ -153,43 +160,49 @@ def _select(p, g, column, row_end, rows, width, box, low, high, clip, first, las
         counts[chunk, 6] = highest
 
 
-def _fit_sums(p, g, stride, counts, first, last, invert, invert_target, sums):  # type: ignore[no-untyped-def]
+def _fit_sums(p, g, begin, end, rows, first, last, invert, invert_target, sums):  # type: ignore[no-untyped-def]
     x, y = np.empty(BLOCK), np.empty(BLOCK)
     for chunk in range(first, last):
         n, mean_x, mean_y, xx, xy = 0.0, 0.0, 0.0, 0.0, 0.0
-        end = chunk * stride + counts[chunk]
-        for start in range(chunk * stride, end, BLOCK):
-            m = min(BLOCK, end - start)
-            if invert:
+        for r in range(chunk * rows, min(begin.size, (chunk + 1) * rows)):
+            for start in range(begin[r], end[r], BLOCK):
+                m = min(BLOCK, end[r] - start)
+                sum_x, sum_y = 0.0, 0.0
+                source, target = p[start : start + m], g[start : start + m]
+                if invert:
+                    for j in range(m):
+                        value = 1.0 / np.float64(source[j])
+                        x[j] = value
+                        sum_x += value
+                else:
+                    for j in range(m):
+                        value = np.float64(source[j])
+                        x[j] = value
+                        sum_x += value
+                if invert_target:
+                    for j in range(m):
+                        value = 1.0 / np.float64(target[j])
+                        y[j] = value
+                        sum_y += value
+                else:
+                    for j in range(m):
+                        value = np.float64(target[j])
+                        y[j] = value
+                        sum_y += value
+                block_x, block_y = sum_x / m, sum_y / m
+                sum_xx, sum_xy = 0.0, 0.0
                 for j in range(m):
-                    x[j] = 1.0 / np.float64(p[start + j])
-            else:
-                for j in range(m):
-                    x[j] = p[start + j]
-            if invert_target:
-                for j in range(m):
-                    y[j] = 1.0 / np.float64(g[start + j])
-            else:
-                for j in range(m):
-                    y[j] = g[start + j]
-            sum_x, sum_y = 0.0, 0.0
-            for j in range(m):
-                sum_x += x[j]
-                sum_y += y[j]
-            block_x, block_y = sum_x / m, sum_y / m
-            sum_xx, sum_xy = 0.0, 0.0
-            for j in range(m):
-                centred = x[j] - block_x
-                sum_xx += centred * centred
-                sum_xy += centred * (y[j] - block_y)
-            # Chan, Golub and LeVeque: means and centred sums of a union from those of its parts.
-            total = n + m
-            by_x, by_y = block_x - mean_x, block_y - mean_y
-            xx += sum_xx + by_x * by_x * (n * m / total)
-            xy += sum_xy + by_x * by_y * (n * m / total)
-            mean_x += by_x * (m / total)
-            mean_y += by_y * (m / total)
-            n = total
+                    centred = x[j] - block_x
+                    sum_xx += centred * centred
+                    sum_xy += centred * (y[j] - block_y)
+                # Chan, Golub and LeVeque: means and centred sums of a union from those of its parts.
+                total = n + m
+                by_x, by_y = block_x - mean_x, block_y - mean_y
+                xx += sum_xx + by_x * by_x * (n * m / total)
+                xy += sum_xy + by_x * by_y * (n * m / total)
+                mean_x += by_x * (m / total)
+                mean_y += by_y * (m / total)
+                n = total
         sums[chunk, 0] = n
         sums[chunk, 1] = mean_x
         sums[chunk, 2] = mean_y
@@ -197,7 +210,7 @@ def _fit_sums(p, g, stride, counts, first, last, invert, invert_target, sums):  
         sums[chunk, 4] = xy
 
 
-def _metric_sums(p, g, stride, counts, first, last, modes, scale, shift, low, high, sums):  # type: ignore[no-untyped-def]
+def _metric_sums(p, g, begin, end, rows, first, last, modes, scale, shift, low, high, sums):  # type: ignore[no-untyped-def]
     invert, in_disparity, on_disparity = modes
     compared, truth, logs = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     for chunk in range(first, last):
@@ -205,61 +218,61 @@ def _metric_sums(p, g, stride, counts, first, last, modes, scale, shift, low, hi
         absolute_log, relative, squared_relative, relative_squared = 0.0, 0.0, 0.0, 0.0
         absolute, squared, inverse_squared = 0.0, 0.0, 0.0
         within1, within2, within3, beyond = 0, 0, 0, 0
-        end = chunk * stride + counts[chunk]
-        for start in range(chunk * stride, end, BLOCK):
-            m = min(BLOCK, end - start)
-            source, target = p[start : start + m], g[start : start + m]
-            if invert:
+        for r in range(chunk * rows, min(begin.size, (chunk + 1) * rows)):
+            for start in range(begin[r], end[r], BLOCK):
+                m = min(BLOCK, end[r] - start)
+                source, target = p[start : start + m], g[start : start + m]
+                if invert:
+                    for j in range(m):
+                        compared[j] = min(max(scale * (1.0 / np.float64(source[j])) + shift, low), high)
+                else:
+                    for j in range(m):
+                        compared[j] = min(max(scale * np.float64(source[j]) + shift, low), high)
+                if in_disparity != on_disparity:
+                    for j in range(m):
+                        compared[j] = 1.0 / compared[j]
+                if on_disparity:
+                    for j in range(m):
+                        truth[j] = 1.0 / np.float64(target[j])
+                else:
+                    for j in range(m):
+                        truth[j] = target[j]
                 for j in range(m):
-                    compared[j] = min(max(scale * (1.0 / np.float64(source[j])) + shift, low), high)
-            else:
+                    u, v = compared[j], truth[j]
+                    # One division gives both inverses.
+                    both = 1.0 / (u * v)
+                    inverse_u, inverse_v = both * v, both * u
+                    error = u - v
+                    weighted = error * inverse_v
+                    relative += abs(weighted)
+                    squared_relative += error * weighted
+                    relative_squared += weighted * weighted
+                    absolute += abs(error)
+                    squared += error * error
+                    inverse_squared += (inverse_u - inverse_v) * (inverse_u - inverse_v)
+                    logs[j] = u * inverse_v
                 for j in range(m):
-                    compared[j] = min(max(scale * np.float64(source[j]) + shift, low), high)
-            if in_disparity != on_disparity:
+                    u, v = compared[j], truth[j]
+                    smaller, larger = min(u, v), max(u, v)
+                    within1 += larger < 1.25 * smaller
+                    within2 += larger < 1.5625 * smaller
+                    within3 += larger < 1.953125 * smaller
+                    beyond += larger > 1.25 * smaller
+                sum_log = 0.0
                 for j in range(m):
-                    compared[j] = 1.0 / compared[j]
-            if on_disparity:
+                    log = _log(logs[j])
+                    logs[j] = log
+                    sum_log += log
+                    absolute_log += abs(log)
+                block_log = sum_log / m
+                spread = 0.0
                 for j in range(m):
-                    truth[j] = 1.0 / np.float64(target[j])
-            else:
-                for j in range(m):
-                    truth[j] = target[j]
-            for j in range(m):
-                u, v = compared[j], truth[j]
-                # One division gives both inverses.
-                both = 1.0 / (u * v)
-                inverse_u, inverse_v = both * v, both * u
-                error = u - v
-                weighted = error * inverse_v
-                relative += abs(weighted)
-                squared_relative += error * weighted
-                relative_squared += weighted * weighted
-                absolute += abs(error)
-                squared += error * error
-                inverse_squared += (inverse_u - inverse_v) * (inverse_u - inverse_v)
-                logs[j] = u * inverse_v
-            for j in range(m):
-                u, v = compared[j], truth[j]
-                smaller, larger = min(u, v), max(u, v)
-                within1 += larger < 1.25 * smaller
-                within2 += larger < 1.5625 * smaller
-                within3 += larger < 1.953125 * smaller
-                beyond += larger > 1.25 * smaller
-            sum_log = 0.0
-            for j in range(m):
-                log = _log(logs[j])
-                logs[j] = log
-                sum_log += log
-                absolute_log += abs(log)
-            block_log = sum_log / m
-            spread = 0.0
-            for j in range(m):
-                spread += (logs[j] - block_log) * (logs[j] - block_log)
-            total = n + m
-            by_log = block_log - mean_log
-            spread_log += spread + by_log * by_log * (n * m / total)
-            mean_log += by_log * (m / total)
-            n = total
+                    spread += (logs[j] - block_log) * (logs[j] - block_log)
+                total = n + m
+                by_log = block_log - mean_log
+                spread_log += spread + by_log * by_log * (n * m / total)
+                mean_log += by_log * (m / total)
+                n = total
         sums[chunk, 0] = n
         sums[chunk, 1] = mean_log
         sums[chunk, 2] = spread_log
@@ -276,4 +289,35 @@ def _metric_sums(p, g, stride, counts, first, last, modes, scale, shift, low, hi
         sums[chunk, 13] = beyond
 
 
+def _count_edges(p, g, valid, ways, margins, thresholds, counts):  # type: ignore[no-untyped-def]
+    """For each way, how many pairs of a pixel and its neighbour exceed exactly k thresholds: in both, in p, in g."""
+    height, width = p.shape
+    lowest, levels = thresholds[0], thresholds.size
+    worth_a_look = np.empty(width, np.uint8)
+    for way in range(ways.shape[0]):
+        down, right, margin = ways[way, 0], ways[way, 1], margins[way]
+        start, n = max(margin, -right), min(width - margin, width - right) - max(margin, -right)
+        if n <= 0:
+            continue
+        for r in range(max(margin, -down), min(height - margin, height - down)):
+            p0, g0, valid0 = p[r, start : start + n], g[r, start : start + n], valid[r, start : start + n]
+            shifted = start + right
+            p1, g1 = p[r + down, shifted : shifted + n], g[r + down, shifted : shifted + n]
+            valid1 = valid[r + down, shifted : shifted + n]
+            # Nearly all pairs are no edge in either map, which products show, many at a time.
+            for c in range(n):
+                worth_a_look[c] = (p1[c] > lowest * p0[c]) | (g1[c] > lowest * g0[c]) | (p0[c] <= 0.0)
+            for c in range(n):
+                if worth_a_look[c] and valid0[c] and valid1[c]:
+                    in_p, in_g = 0, 0
+                    p_ratio, g_ratio = p1[c] / p0[c], g1[c] / g0[c]
+                    for k in range(levels):
+                        in_p += p_ratio > thresholds[k]
+                        in_g += g_ratio > thresholds[k]
+                    counts[way, min(in_p, in_g), 0] += 1
+                    counts[way, in_p, 1] += 1
+                    counts[way, in_g, 2] += 1
+
+
 gather, select, fit_sums, metric_sums = Kernel(_gather), Kernel(_select), Kernel(_fit_sums), Kernel(_metric_sums)
+count_edges = Kernel(_count_edges)

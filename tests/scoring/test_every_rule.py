@@ -276,7 +276,7 @@ def test_threads_change_nothing(count: int) -> None:
     rule = rule_of("least-squares-disparity", crop_region="garg")
     alone = Prepared(Prediction(values, Output.DISPARITY), depth, valid).score(rule)
     with ThreadPoolExecutor(count) as pool:
-        shared = Prepared(Prediction(values, Output.DISPARITY), depth, valid, workers=Workers(pool.map, count))
+        shared = Prepared(Prediction(values, Output.DISPARITY), depth, valid, workers=Workers(pool.submit, count))
         assert shared.score(rule) == alone
 
 
