@@ -145,7 +145,6 @@ def evaluate_many(
     store = PredictionStore(folder / scored.info.name / FOLDER) if folder is not None else None
     chosen = [p if isinstance(p, Protocol) else protocol_named(p) for p in protocols]
     report = on_error or _raise
-
     opened: Opened = {}
 
     def prepare(recipe: Protocol) -> Job:
@@ -218,7 +217,7 @@ def _run_pass(
     show()
     results = pipeline(
         work.batches(),
-        Reader(work, model, shelf, reuse=reuse),
+        Reader(work, model, shelf, reuse=reuse, keep=keep),
         Predictor(model, work.setting),
         scored,
         workers=workers,

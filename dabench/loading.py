@@ -73,12 +73,13 @@ class Reader:
         model: whose predictions are wanted.
         shelf: kept predictions, or None.
         reuse: whether kept predictions may stand for new ones.
+        keep: whether new ones are kept, with a checksum of their image.
     """
 
-    def __init__(self, work: Pass, model: DepthModel, shelf: Shelf | None, *, reuse: bool) -> None:
+    def __init__(self, work: Pass, model: DepthModel, shelf: Shelf | None, *, reuse: bool, keep: bool) -> None:
         self._jobs, self._setting = work.jobs, work.setting
         self._saved = model if isinstance(model, SavedMaps) else None
-        self._shelf, self._reuse = shelf, reuse
+        self._shelf, self._reuse, self._keep = shelf, reuse, keep
 
     def __call__(self, sample_id: str) -> Loaded:
         """Read one sample. Never raises: whatever is wrong with one sample must not end the run."""
@@ -126,11 +127,11 @@ class Reader:
         assert loaded.image is not None and not isinstance(loaded.image, Exception)
         if self._setting.kb:
             loaded.image, loaded.window = _kb_crop(loaded.image)
-        if self._shelf is not None:
+        if self._keep:
             loaded.checksum = image_checksum(loaded.image)
-            if self._reuse:
-                loaded.ready = self._shelf.read(sample_id, loaded.image)
-                loaded.kept = loaded.ready is not None
+        if self._shelf is not None and self._reuse:
+            loaded.ready = self._shelf.read(sample_id, loaded.image)
+            loaded.kept = loaded.ready is not None
 
     def _find_saved(self, sample_id: str, loaded: Loaded) -> None:
         """A saved map, whose size must agree with what the protocols show the model."""

@@ -12,7 +12,6 @@ import os
 import platform
 import subprocess
 import sys
-import threading
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -22,6 +21,7 @@ from typing import Any
 
 from dabench import __version__
 from dabench.errors import DabenchError, RecordError
+from dabench.syncer import Syncer
 from dabench.types import ModelInfo, Output
 
 SCHEMA = 1
@@ -130,7 +130,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stream: Any = None
-        self._syncer: _Syncer | None = None
+        self._syncer: Syncer | None = None
 
     @contextmanager
     def writing(self) -> Iterator[RunFolder]:
@@ -198,7 +198,7 @@ class RunFolder:
             self._stream = path.open("ab", buffering=0)
         except OSError as error:
             raise _write_error(path, error) from error
-        self._syncer = _Syncer(self._stream.fileno())
+        self._syncer = Syncer(self._stream.fileno())
 
     def _close(self) -> None:
         if self._syncer is not None:
@@ -292,63 +292,6 @@ class RunFolder:
             return False
         counts = read_json(self.path / SUMMARY)["counts"]
         return bool(counts["ok"] + counts["empty"] + counts["failed"] == counts["expected"])
-
-
-class _Syncer:
-    """Forces what was written to a file to the disk, in a thread and at most every ``PAUSE`` seconds."""
-
-    PAUSE = 0.25
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._changed = threading.Condition()
-        self._wanted = self._done = 0
-        self._stopped = False
-        self._error: OSError | None = None
-        self._thread: threading.Thread | None = None
-
-    def request(self) -> None:
-        """Force what is written now soon. Raises OSError where an earlier attempt failed."""
-        with self._changed:
-            if self._error is not None:
-                raise self._error
-            self._wanted += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stopped and self._error is None:
-            with self._changed:
-                self._changed.wait(self.PAUSE)
-            self._sync()
-
-    def _sync(self) -> None:
-        wanted = self._wanted
-        if wanted == self._done or self._error is not None:
-            return
-        try:
-            os.fsync(self._descriptor)
-            self._done = wanted
-        except OSError as error:
-            self._error = error
-
-    def finish(self) -> None:
-        """Return when everything requested is on the disk."""
-        self.stop()
-        self._sync()
-        if self._error is not None:
-            raise self._error
-
-    def stop(self) -> None:
-        """End the thread."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        self._stopped = False
 
 
 def _line(line: Json) -> bytes:

@@ -161,7 +161,8 @@ def score_grid(
                     progress(SearchProgress(title, done, total))
 
             show(len(wanted) - len(batches))
-            reader = Reader(work, model, shelf, reuse=not fresh)  # type: ignore[arg-type]
+            keep = keep_predictions and shelf is not None
+            reader = Reader(work, model, shelf, reuse=not fresh, keep=keep)  # type: ignore[arg-type]
             lines = pipeline(
                 batches, reader, Predictor(model, setting), scorer, workers=workers, weigh=attrgetter("nbytes")
             )
