@@ -147,6 +147,12 @@ def make_grid(base: Protocol, axes: Axes, metrics: tuple[str, ...], *, origin: s
         protocol = _protocol(table, metrics, origin)
         if protocol is None:
             continue
+        assert protocol.alignment is not None
+        if protocol.alignment.scope != "image" or protocol.aggregation.total != "mean-of-images":
+            raise UsageError(
+                f"{origin}: a search fits every image and averages images; {base.id} does not",
+                hint="choose another base, or set alignment.scope and aggregation.total in every choice of an axis",
+            )
         choices = {name: choice for name, (choice, _) in zip(axes, combination, strict=True)}
         key = _meaning(protocol)
         same = found.get(key)

@@ -103,6 +103,8 @@ class TestGrid:
             ({"a": {"b": {"valid": {"maximum": 3.0}}}}, ProtocolError, "maximum"),
             ({"a": {"b": {"space": "sideways"}}}, ProtocolError, "sideways"),
             ({"a": {"b": {"valid": {"min": 5.0, "max": 3.0}}}}, UsageError, "contradicts itself"),
+            ({"a": {"b": {"alignment": {"scope": "sequence"}}}}, UsageError, "averages images"),
+            ({"a": {"b": {"aggregation": {"total": "valid-weighted-mean"}}}}, UsageError, "averages images"),
             ({str(n): {str(i): {"space": "depth"} for i in range(10)} for n in range(5)}, UsageError, "100000"),
         ],
     )
