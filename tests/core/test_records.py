@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,24 @@ def test_a_record_that_cannot_be_read(folder: RunFolder, text: str, told: str) -
 def test_samples_without_a_run_file_are_not_trusted(folder: RunFolder) -> None:
     (folder.path / RUN).unlink()
     assert resume(folder) == {} and not (folder.path / SUMMARY).exists()
+
+
+def test_asking_for_the_commit_locks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git may refresh its index when asked for the status, and a full disk would then leave the repository locked."""
+    import subprocess
+
+    run = partial(subprocess.run, cwd=tmp_path, check=True, capture_output=True)
+    run(["git", "init", "-q"])
+    (tmp_path / "a").write_text("a")
+    run(["git", "add", "a"])
+    run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "a"])
+    os.utime(tmp_path / "a", (1, 1))  # the index is out of date
+    before = (tmp_path / ".git" / "index").read_bytes()
+    assert records._git(tmp_path, "status", "--porcelain") == ""
+    assert (tmp_path / ".git" / "index").read_bytes() == before
+    assert len(records._git(tmp_path, "rev-parse", "HEAD") or "") == 40
+    run(["git", "status"])
+    assert (tmp_path / ".git" / "index").read_bytes() != before, "as it otherwise does"
 
 
 def test_completeness(folder: RunFolder) -> None:
