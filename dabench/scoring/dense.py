@@ -162,6 +162,11 @@ class Prepared:
         x, y = self._fitted_pixels(usable, plan, rule)
         return FitPixels(plan.method, Moments.of(x, y), x, y, far)
 
+    def release(self) -> None:
+        """Let go of the gathered pixels, which are made again when needed, and keep the maps and the sums."""
+        for held in (self._gathered, self._pixels, self._parts):
+            held.clear()
+
     def _plan(self, rule: DenseRule) -> _Plan:
         method = rule.method[self._output]
         if method == "refuse":

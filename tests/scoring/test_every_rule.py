@@ -14,8 +14,9 @@ from scipy.optimize import linprog
 
 from dabench.errors import ModelError, SampleError
 from dabench.protocols.schema import AlignmentMethod
+from dabench.scoring import pixels
 from dabench.scoring.crops import crop_box, kb_window
-from dabench.scoring.dense import Fit, Prepared, Workers, fit_pixels_of_many, score_dense
+from dabench.scoring.dense import DenseScore, Fit, Prepared, Workers, fit_pixels_of_many, score_dense
 from dabench.scoring.metrics import HIGHER_IS_BETTER, PIXEL_METRICS
 from dabench.scoring.rule import DenseRule
 from dabench.types import Output, Prediction
@@ -270,14 +271,63 @@ def test_several_rules_on_one_prediction_score_as_alone() -> None:
 
 
 @pytest.mark.parametrize("count", [2, 3, 64])
-def test_threads_change_nothing(count: int) -> None:
+def test_threads_change_nothing(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pixels, "WORTH_SHARING", 2)
     depth, valid = scene(5, (700, 300))
     values = predicted(depth, Output.DISPARITY, 5)
-    rule = rule_of("least-squares-disparity", crop_region="garg")
-    alone = Prepared(Prediction(values, Output.DISPARITY), depth, valid).score(rule)
-    with ThreadPoolExecutor(count) as pool:
-        shared = Prepared(Prediction(values, Output.DISPARITY), depth, valid, workers=Workers(pool.submit, count))
-        assert shared.score(rule) == alone
+    for region in ("garg", "none", (10, 690, 100, 120)):
+        rule = rule_of("least-squares-disparity", crop_region=region, valid_max=60.0)
+        alone = Prepared(Prediction(values, Output.DISPARITY), depth, valid).score(rule)
+        with ThreadPoolExecutor(count) as pool:
+            workers = Workers(pool.submit, count)
+            shared = Prepared(Prediction(values, Output.DISPARITY), depth, valid, workers=workers)
+            assert shared.score(rule) == alone
+
+
+def test_an_error_in_another_thread_is_raised() -> None:
+    def fail(first: int, last: int) -> None:
+        if first:
+            raise ZeroDivisionError
+
+    with ThreadPoolExecutor(2) as pool, pytest.raises(ZeroDivisionError):
+        Workers(pool.submit, 2).run(fail, range(40))
+
+
+def test_memory_that_is_used_again_leaves_no_trace() -> None:
+    """Images of many sizes, several at once, in one set of workers."""
+    cases = []
+    for seed, shape in enumerate([(40, 50), (90, 120), (41, 50), (300, 400), (40, 50), (5, 5)] * 2):
+        depth, valid = scene(seed, shape)
+        values = predicted(depth, Output.DISPARITY, seed)
+        values[0, 0] = np.nan
+        rules = [
+            rule_of("least-squares-disparity", crop_region=r, valid_max=m)
+            for r in ("none", "garg")
+            for m in (4.0, 90.0)
+        ]
+        cases.append((Prediction(values, Output.DISPARITY), depth, valid, rules))
+    expected = [[score_dense(*case[:3], rule) for rule in case[3]] for case in cases]
+    workers = Workers()
+
+    def all_of(case: tuple[Any, ...]) -> list[DenseScore]:
+        prepared = Prepared(*case[:3], workers=workers)
+        return [prepared.score(rule) for rule in case[3]]
+
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(3):
+            assert repr(list(pool.map(all_of, cases))) == repr(expected)  # which takes NaN for NaN
+    assert len(workers._spare) <= 4
+
+
+def test_many_rules_hold_few_pixels() -> None:
+    depth, valid = scene(3, (50, 60))
+    prepared = Prepared(Prediction(predicted(depth, Output.DISPARITY, 3), Output.DISPARITY), depth, valid)
+    rules = [rule_of("median-ratio", crop_region=(0, 50, 0, width)) for width in range(5, 60)]
+    scores = [prepared.score(rule) for rule in rules]
+    assert len(prepared._pixels) <= 4 and len({s.n_valid for s in scores}) > 50
+    assert [prepared.score(rule) for rule in rules] == scores
+    prepared.release()
+    assert not prepared._pixels and [prepared.score(rule) for rule in rules] == scores
 
 
 def test_large_images_equal_the_twin() -> None:
