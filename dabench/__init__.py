@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Output", "Prediction", "__version__", "evaluate"]
+__all__ = ["Output", "Prediction", "__version__", "evaluate", "evaluate_many"]
 
 if TYPE_CHECKING:
-    from dabench.evaluate import evaluate
+    from dabench.evaluate import evaluate, evaluate_many
     from dabench.types import Output, Prediction
 
-_LAZY = {"evaluate": "dabench.evaluate", "Output": "dabench.types", "Prediction": "dabench.types"}
+_LAZY = {
+    "evaluate": "dabench.evaluate",
+    "evaluate_many": "dabench.evaluate",
+    "Output": "dabench.types",
+    "Prediction": "dabench.types",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -189,7 +189,7 @@ def _protocol(table: dict[str, Any], metrics: tuple[str, ...], origin: str) -> P
         protocol = msgspec.convert(table, Protocol, strict=True)
     except msgspec.ValidationError as error:
         raise ProtocolError(f"{origin}: {error}") from error
-    return None if protocols._contradictions(protocol) else protocol
+    return None if protocols.contradictions(protocol) else protocol
 
 
 def _meaning(protocol: Protocol) -> str:

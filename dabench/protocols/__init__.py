@@ -43,13 +43,13 @@ def parse(text: str, origin: str) -> Protocol:
         )
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ProtocolError(f"{origin}: {error}") from error
-    problems = _contradictions(protocol)
+    problems = contradictions(protocol)
     if problems:
         raise ProtocolError(f"{origin}: " + "; ".join(problems))
     return protocol
 
 
-def _contradictions(protocol: Protocol) -> list[str]:
+def contradictions(protocol: Protocol) -> list[str]:
     """What no single field shows: sections that do not belong to the task, and ranges that hold nothing."""
     problems = []
     repeated = sorted({name for name in protocol.metrics if protocol.metrics.count(name) > 1})
