@@ -23,7 +23,7 @@ FLAT_TARGET = 1e-3
 
 ANCHOR_RANGE = (-3.0, 4.0)
 
-RANKING_SHARPNESS = 6.0
+RANKING_SHARPNESS = 2.0
 """How fast `ranking_loss` falls with the margin of a pair, in inverse mean absolute deviations of the map."""
 
 GRADIENT_SCALES = 4

@@ -64,7 +64,7 @@ class Settings:
     """Share of the budget."""
     gradient_weight: tuple[float, float] = (0.25, 1.0)
     """Weight of L_gm at the start and, linearly, at the end of the budget: layout first, then edges."""
-    ranking_weight: float = 1.0
+    ranking_weight: float = 0.5
     """Weight of the ranking loss, whose pairs cannot be won by the height in the image."""
     anchor_until: float = 0.5
     """Share of the budget over which the loss goes from `anchored_loss` to the invariant one."""
