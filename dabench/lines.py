@@ -16,7 +16,7 @@ from dabench.kept import Shelf
 from dabench.passes import Pass
 from dabench.records import Json
 from dabench.scoring.alignment import Fit
-from dabench.scoring.dense import DenseScore, FitPixels, Prepared, fit_pixels_of_many
+from dabench.scoring.dense import DenseScore, FitPixels, Prepared, Workers, fit_pixels_of_many
 from dabench.scoring.pairs import score_pairs
 from dabench.types import GroundTruth, Output, Pair, Prediction
 
@@ -46,6 +46,7 @@ class Scorer:
         self._jobs, self._output, self._shelf = work.jobs, output, shelf
         self._waiting: dict[tuple[str, str], dict[str, _Waiting]] = {}
         self._lock = threading.Lock()
+        self._workers = Workers()  # one for the run: arrays are used again from image to image
 
     def __call__(self, predicted: Predicted) -> Lines:
         """The lines that this sample completes: its own, and those of its sequence when it is the last of it."""
@@ -67,7 +68,7 @@ class Scorer:
                     field = job.dataset.field
                     truth = _known(loaded.truths[field])
                     if field not in prepared:
-                        prepared[field] = Prepared(outcome, truth.depth, truth.valid, loaded.window)
+                        prepared[field] = Prepared(outcome, truth.depth, truth.valid, loaded.window, self._workers)
                     if job.fits_sequences:
                         lines += self._wait(job, line, prepared[field])
                         continue
@@ -92,6 +93,8 @@ class Scorer:
         assert job.rule is not None
         fitted = job.rule.method[self._output] != "none"
         pixels = prepared.fit_pixels(job.rule) if prepared is not None and fitted else None
+        if prepared is not None:
+            prepared.release()
         key, members = (job.recipe.id, line["sequence"]), job.together(line["id"])
         with self._lock:
             waiting = self._waiting.setdefault(key, {})

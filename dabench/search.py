@@ -22,7 +22,7 @@ from dabench.passes import Setting
 from dabench.pipeline import pipeline
 from dabench.recipe_grid import Grid, Recipe
 from dabench.records import SCHEMA, Json, RunFolder, describe_model, environment, provenance, to_json
-from dabench.scoring.dense import Prepared
+from dabench.scoring.dense import Prepared, Workers
 from dabench.scoring.rule import DenseRule
 from dabench.types import DepthModel, GroundTruth, Prediction
 
@@ -215,6 +215,7 @@ class _Scorer:
 
     def __init__(self, recipes: Sequence[Recipe], parts: Sequence[_Part], shelf: Shelf | None) -> None:
         self._parts, self._shelf = parts, shelf
+        self._workers = Workers()
         rules = {(recipe.field, repr(recipe.rule)): recipe for recipe in recipes}
         number = {key: index for index, key in enumerate(rules)}
         self.rule_of = [number[recipe.field, repr(recipe.rule)] for recipe in recipes]
@@ -250,7 +251,8 @@ class _Scorer:
                 raise truth
             key = (field, _selection(rule) if truth.depth.size > LARGE else "")
             if prepared is None or key != held:
-                prepared, held = Prepared(prediction, truth.depth, truth.valid, loaded.window), key
+                prepared = Prepared(prediction, truth.depth, truth.valid, loaded.window, self._workers)
+                held = key
             score = prepared.score(rule)
             values[number] = [score.metrics[name] for name in rule.metrics]
         return values
