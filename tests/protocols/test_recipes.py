@@ -17,7 +17,7 @@ HOUSE = {
     "kitti-eigen-garg@1": (652, "kitti", "eigen-benchmark", "annotated", 1e-3, 80, "garg", 1 / 80, (1e-3, 80), True),
     "nyu-eigen-raw@1": (654, "nyu-d", "test", "raw", 1e-3, 10, EIGEN_NYU, 1 / 10, (1e-3, 10), True),
     "sintel-final@1": (1064, "sintel", "final", "depth", 0, 70, "none", 1 / 70, (1e-3, 70), True),
-    "eth3d-native@1": (454, "eth3d", "distorted", "depth", 0, None, "none", None, (1e-3, None), True),
+    "eth3d-native@1": (454, "eth3d", "distorted", "depth", 0, None, "none", None, (1e-3, 1e3), True),
     "diode-indoor@1": (325, "diode", "indoor", "masked", 1e-3, 50, "none", 1 / 50, (1e-3, 50), True),
     "diode-all@1": (771, "diode", "all", "masked", 1e-3, 350, "none", 1 / 350, (1e-3, 350), False),
 }
