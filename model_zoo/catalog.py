@@ -102,7 +102,7 @@ def _tiny() -> ModelEntry:
         summary="the same architecture with a small encoder, trained on this project's rendered scenes; in the package",
         factory=_FACTORY,
         status="bundled",
-        sha256="02c119a3e4f669e6e42b0625787e605d31dcd2576f9ce4f23880ced7d57144a5",
+        sha256="09ccc94f63b3ff4bd3e4b31785d293974e3137479d0b3c83a45b3f836ed9d879",
         licence="Apache-2.0",
         parameters=_TINY_PARAMETERS,
         source="model_zoo/weights",
