@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from model_zoo.depth_anything_v2.training.losses import (
+    RANKING_SHARPNESS,
     CollapseDetector,
     CollapseError,
     anchored_loss,
@@ -253,9 +254,8 @@ def test_ranking_loss_counts_margins_of_the_normalised_map() -> None:
     for image in range(3):
         p_hat, _ = numpy_normalise(p[image].double().numpy(), m[image].numpy())
         p_hat = np.where(m[image].numpy(), p_hat, 0.0).ravel()
-        expected += [
-            np.log1p(np.exp(-6.0 * (p_hat[a] - p_hat[b]))) for a, b in zip(near[image], far[image], strict=True)
-        ]
+        margins = p_hat[near[image].numpy()] - p_hat[far[image].numpy()]
+        expected += list(np.log1p(np.exp(-RANKING_SHARPNESS * margins)))
     assert ranking_loss(p, m, near, far).item() == pytest.approx(np.mean(expected), rel=1e-5)
     torch.testing.assert_close(ranking_loss(3 * p + 7, m, near, far), ranking_loss(p, m, near, far), rtol=1e-4, atol=0)
     assert ranking_loss(p, m, near, near).item() == pytest.approx(np.log(2))
