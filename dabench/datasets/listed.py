@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +20,9 @@ class ListedDataset(Dataset):
     _ids: tuple[str, ...] = ()
     _fingerprint = ""
 
+    @abc.abstractmethod
     def files(self, sample_id: str) -> tuple[str, ...]:
         """Paths below the root that a sample needs."""
-        raise NotImplementedError
 
     def advice(self, missing: Sequence[str]) -> str:
         """What is known about why these samples lack files; ``""`` for nothing."""
