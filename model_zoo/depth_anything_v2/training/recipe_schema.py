@@ -77,6 +77,7 @@ class Data:
         contrast, saturation, hue. blur_sigma: in pixels. cutmix_area: share of the image; cutmix_aspect: of the box.
     cutmix_group: neighbouring positions that exchange boxes. shard_window: shards shuffled together.
     max_bad_share: share of unusable images at which the run stops. validation: sets that are only measured.
+    stated_images: images in all, where a source states a number that is not the sum of its sets.
     """
 
     sets: tuple[SetChoice, ...]
@@ -99,6 +100,7 @@ class Data:
     shard_window: int = 16
     max_bad_share: float = 0.01
     validation: tuple[SetChoice, ...] = ()
+    stated_images: int | None = None
 
 
 @dataclass(frozen=True)
@@ -209,8 +211,8 @@ class Recipe:
 
 MAY_CHANGE = frozenset(
     {
-        "title", "source", "differences", "undisclosed", "model.weights", "data.workers", "data.max_bad_share",
-        "data.validation", "data.sets.root", "data.sets.where", "data.sets.generate", "run.activation_checkpointing",
+        "title", "source", "differences", "undisclosed", "model.weights", "data.stated_images", "data.workers",
+        "data.max_bad_share", "data.validation", "data.sets.root", "data.sets.where", "data.sets.generate", "run.activation_checkpointing",
         "run.shard", "run.compile", "run.accumulate", "run.log_every", "run.checkpoint_every", "run.keep",
         "run.validate_every", "run.validate_images", "run.nan_limit", "run.alarm_grace", "run.alarm_patience",
         "run.alarm_constant_band", "run.alarm_zero_share", "run.alarm_spread_floor", "run.alarm_divergence",
