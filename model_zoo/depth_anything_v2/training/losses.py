@@ -1,7 +1,7 @@
 """Losses of Depth Anything V2 as pure functions of arrays [B, H, W]; always computed in float32 or wider.
 
 Sources: Depth Anything (arXiv 2401.10891, equations 1-3), Depth Anything V2 (arXiv 2406.09414, section 7.1 and B.7),
-MiDaS (arXiv 1907.01341, equations 5-7 for the data term, 11 for the gradient term).
+MiDaS (arXiv 1907.01341, equations 1-7 for the data term and its variants, 11 for the gradient term).
 
 Every statistic is taken per image and over that image's valid pixels, then averaged over the images that count,
 so the objective depends neither on the invalid pixels' content nor on how a batch is spread over processes.
@@ -9,8 +9,9 @@ so the objective depends neither on the invalid pixels' content nor on how a bat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +22,9 @@ SCALE_FLOOR = 1e-4
 FLAT_TARGET = 1e-3
 """A min-max normalised target whose spread is below this (a wall, all sky) carries no order and is skipped."""
 
+TRIM = 0.2
+"""Share of the valid pixels that the trimmed form leaves out, largest residuals first (MiDaS equation 7)."""
+
 ANCHOR_RANGE = (-3.0, 4.0)
 
 RANKING_SHARPNESS = 2.0
@@ -28,6 +32,8 @@ RANKING_SHARPNESS = 2.0
 
 GRADIENT_SCALES = 4
 GRADIENT_WEIGHT = 2.0
+
+Alignment = Literal["median", "least-squares", "trimmed"]
 
 
 class Normalised(NamedTuple):
@@ -38,6 +44,18 @@ class Normalised(NamedTuple):
 
     values: Tensor
     scale: Tensor
+
+
+class RelativeTerms(NamedTuple):
+    """Terms of each image, [B]: data and gradient (>= 0, unweighted), and counted (bool).
+
+    An image does not count if it has no valid pixel or its target has no order to learn; its terms are exact zeros that
+    still depend on the prediction, so that every parameter keeps a gradient. A non-finite prediction makes them NaN.
+    """
+
+    data: Tensor
+    gradient: Tensor
+    counted: Tensor
 
 
 class DepthLoss(NamedTuple):
@@ -83,20 +101,65 @@ def normalise(values: Tensor, valid: Tensor) -> Normalised:
     return Normalised(centred / scale.clamp_min(SCALE_FLOOR)[:, None, None], scale)
 
 
+def least_squares_fit(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """The prediction after the scale and shift that fit it best to the target, [B, H, W]; 0 at invalid pixels.
+
+    Closed form over the valid pixels of each image (MiDaS, section 5), with gradients through scale and shift. It is
+    written with centred sums, whose product with the pixel count is the determinant of the normal equations. For a
+    determinant of zero, that is a constant prediction or a single pixel, the scale is 0 and the result is the target's
+    mean; a spread below SCALE_FLOOR shrinks the scale towards that. The scale may be negative: unlike the median form,
+    this one cannot tell an inverted map from a right one.
+    """
+    p, d = _widen(prediction).masked_fill(~valid, 0.0), _widen(target).masked_fill(~valid, 0.0)
+    count = valid.flatten(1).sum(1).clamp_min(1)
+    p_mean, d_mean = (x.flatten(1).sum(1) / count for x in (p, d))
+    p = (p - p_mean[:, None, None]).masked_fill(~valid, 0.0)
+    d = (d - d_mean[:, None, None]).masked_fill(~valid, 0.0)
+    variance, covariance = ((p * x).flatten(1).sum(1) / count for x in (p, d))
+    scale = covariance / variance.clamp_min(SCALE_FLOOR**2)
+    return (scale[:, None, None] * p + d_mean[:, None, None]).masked_fill(~valid, 0.0)
+
+
+def without_largest(errors: Tensor, valid: Tensor, share: float) -> Tensor:
+    """`valid` without the floor(share * M) pixels of largest error of each image, M its number of valid pixels.
+
+    errors [B, H, W] >= 0, valid bool [B, H, W], share in [0, 1) -> bool [B, H, W]. Pixels that tie with the largest
+    error kept stay, so the result does not depend on the pixels' order. NaN stays too: an error is not to be hidden.
+    """
+    flat, mask = errors.detach().flatten(1), valid.flatten(1)
+    count = mask.sum(1)
+    kept = (count - (count * share).long()).clamp_min(1)
+    if flat.shape[1] and bool(valid.all()):
+        limit = flat.kthvalue(int(kept[0]), dim=1).values
+    else:
+        limit = flat.masked_fill(~mask, torch.inf).sort(dim=1).values.gather(1, (kept - 1)[:, None]).squeeze(1)
+    return valid & ~(errors.detach() > limit[:, None, None])
+
+
 def _counted(target_scale: Tensor, valid: Tensor) -> Tensor:
     """Images [B] (bool) whose target has an order to learn."""
-    return valid.flatten(1).any(1) & (target_scale.detach() >= FLAT_TARGET)
+    return valid.flatten(1).any(1) & ~(target_scale.detach() < FLAT_TARGET)
 
 
-def _mean_over(per_image: Tensor, counted: Tensor, graph: Tensor) -> Tensor:
-    """Mean of [B] over counted images; an exact zero that still touches `graph` when there are none."""
-    kept = torch.where(counted, per_image, torch.zeros_like(per_image))
-    return kept.sum() / counted.sum().clamp_min(1) + 0.0 * graph.sum()
+def _terms(data: Tensor, gradient: Tensor, counted: Tensor, prediction: Tensor) -> RelativeTerms:
+    """Zero for images that do not count, and NaN wherever the prediction is not finite."""
+    touch = 0.0 * prediction.flatten(1).sum(1)
+    zero = torch.zeros_like(touch)
+    return RelativeTerms(
+        torch.where(counted, data, zero) + touch, torch.where(counted, gradient, zero) + touch, counted
+    )
 
 
-def _data_term(residual: Tensor, valid: Tensor) -> Tensor:
-    """Mean absolute residual over valid pixels, [B]. MiDaS prints a factor 1/2 here; Depth Anything does not."""
-    return residual.abs().flatten(1).sum(1) / valid.flatten(1).sum(1).clamp_min(1)
+def _mean_of(terms: RelativeTerms, gradient_weight: float) -> DepthLoss:
+    """Mean over the images that count."""
+    counted = terms.counted.sum()
+    data, gradient = (x.sum() / counted.clamp_min(1) for x in (terms.data, terms.gradient))
+    return DepthLoss(data + gradient_weight * gradient, data, gradient, counted.to(data.dtype))
+
+
+def _sum_over_count(errors: Tensor, pixels: Tensor) -> Tensor:
+    """Sum of errors [B, H, W] over the number of `pixels` of each image, [B]."""
+    return errors.flatten(1).sum(1) / pixels.flatten(1).sum(1).clamp_min(1)
 
 
 def _gradient_term(residual: Tensor, valid: Tensor, scales: int) -> Tensor:
@@ -112,6 +175,73 @@ def _gradient_term(residual: Tensor, valid: Tensor, scales: int) -> Tensor:
         down = ((r[:, 1:] - r[:, :-1]).abs() * (m[:, 1:] & m[:, :-1])).flatten(1).sum(1)
         total = total + (across + down) / m.flatten(1).sum(1).clamp_min(1)
     return total
+
+
+def relative_terms(
+    prediction: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    *,
+    alignment: Alignment = "median",
+    scales: int = GRADIENT_SCALES,
+    drop_largest: float = 0.0,
+    drop_in_gradient: bool = False,
+) -> RelativeTerms:
+    """L_ssi and L_gm of every image.
+
+    Args:
+        prediction: [B, H, W], any affine unit.
+        target: [B, H, W], disparity min-max normalised to [0, 1] over the valid pixels.
+        valid: bool [B, H, W]. What the maps hold elsewhere does not matter, as long as the prediction is finite.
+        alignment: how the affine freedom is removed and residuals are counted.
+            ``median``: both maps by median and mean absolute deviation; mean absolute residual (Depth Anything).
+            ``least-squares``: the prediction is fitted to the target; mean squared residual in target units (MiDaS
+            "ssimse"). See `least_squares_fit` for what happens without a solution.
+            ``trimmed``: as ``median``, but the TRIM largest residuals of each image count as 0 (MiDaS "ssitrim").
+            MiDaS halves all three; we halve none, which changes the meaning of a gradient weight beside them.
+        scales: number of scales of L_gm; 0 leaves it out.
+        drop_largest: share of each image's valid pixels left out of L_ssi, largest residuals first; the mean is over
+            the others (arXiv 2406.09414, section 5.2: 0.1 for pseudo-labels). Median and deviation see all pixels.
+        drop_in_gradient: leave those pixels out of L_gm as well. The paper does not say.
+
+    Runs in float32 even under autocast (float64 stays float64): neighbour differences drown in the spacing of half
+    precision.
+    """
+    if alignment == "trimmed" and drop_largest:
+        raise ValueError(f"alignment 'trimmed' drops {TRIM:.0%} itself; it takes no drop_largest ({drop_largest})")
+    with torch.autocast(prediction.device.type, enabled=False):
+        prediction, target = _widen(prediction), _widen(target)
+        d = normalise(target, valid)
+        if alignment == "least-squares":
+            residual = least_squares_fit(prediction, target, valid) - target.masked_fill(~valid, 0.0)
+            errors = residual.square()
+        else:
+            residual = normalise(prediction, valid).values - d.values
+            errors = residual.abs()
+        kept = valid
+        if share := TRIM if alignment == "trimmed" else drop_largest:
+            kept = without_largest(errors, valid, share)
+            errors = errors.masked_fill(~kept, 0.0)
+        data = _sum_over_count(errors, valid if alignment == "trimmed" else kept)
+        gradient = _gradient_term(residual, kept if drop_in_gradient else valid, scales)
+        return _terms(data, gradient, _counted(d.scale, valid), prediction)
+
+
+def region_terms(terms: Callable[[Tensor], RelativeTerms], valid: Tensor, box: Tensor) -> RelativeTerms:
+    """Terms of images pasted together from two (CutMix): each region by itself, then the area-weighted mean.
+
+    terms: maps a valid mask to the terms of the pixels in it, e.g. `relative_terms` of given maps. valid, box: bool
+    [B, H, W], box True where the partner was pasted; nowhere for an unmixed image, whose terms are then the plain ones.
+    The two pictures share no scale and shift, so each region is normalised (and loses its largest residuals) on its
+    own, and no difference crosses the border. A region that does not count leaves all the weight to the other.
+    Source: arXiv 2401.10891, section 3.2.
+    """
+    inside, outside = terms(valid & box), terms(valid & ~box)
+    area = box.flatten(1).to(inside.data.dtype).mean(1)
+    weights = area * inside.counted, (1 - area) * outside.counted
+    total = (weights[0] + weights[1]).clamp_min(torch.finfo(area.dtype).tiny)
+    data, gradient = ((a * weights[0] + b * weights[1]) / total for a, b in zip(inside[:2], outside[:2], strict=True))
+    return RelativeTerms(data, gradient, inside.counted | outside.counted)
 
 
 def scale_and_shift_invariant(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -140,39 +270,43 @@ def depth_loss(
 ) -> DepthLoss:
     """L_ssi + gradient_weight * L_gm (1 : 2 in arXiv 2406.09414, section 7.1) from one normalisation of each map.
 
-    prediction [B, H, W], target [B, H, W] in [0, 1], valid bool [B, H, W]. Runs in float32 even under autocast
-    (float64 stays float64): neighbour differences drown in the spacing of half precision.
+    prediction [B, H, W], target [B, H, W] in [0, 1], valid bool [B, H, W]: the mean over the images that count of
+    `relative_terms`. A weight of 0 saves the gradient term, which then comes back as 0.
+    """
+    return _mean_of(relative_terms(prediction, target, valid, scales=scales if gradient_weight else 0), gradient_weight)
+
+
+def anchored_terms(
+    prediction: Tensor, target: Tensor, valid: Tensor, *, scales: int = GRADIENT_SCALES
+) -> RelativeTerms:
+    """L_ssi and L_gm of every image with the prediction taken as it is: it is to be the normalised target itself.
+
+    Arguments as in `relative_terms`. Ours, for the first steps from random weights. Dividing by the prediction's own
+    deviation makes an uninformed prediction cost up to 1.4, more than a constant (1.0), and amplifies its noise; here
+    it costs about 1 and may shrink. Targets are clamped to ANCHOR_RANGE deviations, since nothing tells which image
+    has a very near corner.
     """
     with torch.autocast(prediction.device.type, enabled=False):
         prediction = _widen(prediction)
-        p, d = normalise(prediction, valid), normalise(target, valid)
-        counted = _counted(d.scale, valid)
-        residual = p.values - d.values
-        data = _mean_over(_data_term(residual, valid), counted, prediction)
-        if gradient_weight:
-            gradient = _mean_over(_gradient_term(residual, valid, scales), counted, prediction)
-        else:
-            gradient = torch.zeros_like(data)
-        return DepthLoss(data + gradient_weight * gradient, data, gradient, counted.sum().to(data.dtype))
+        d = normalise(target, valid)
+        residual = (prediction - d.values.clamp(*ANCHOR_RANGE)).masked_fill(~valid, 0.0)
+        data = _sum_over_count(residual.abs(), valid)
+        return _terms(data, _gradient_term(residual, valid, scales), _counted(d.scale, valid), prediction)
 
 
 def anchored_loss(
     prediction: Tensor, target: Tensor, valid: Tensor, gradient_weight: float = GRADIENT_WEIGHT
 ) -> DepthLoss:
-    """`depth_loss` with the prediction taken as it is: the network is to output the normalised target itself.
+    """`depth_loss` of `anchored_terms`."""
+    return _mean_of(anchored_terms(prediction, target, valid), gradient_weight)
 
-    Ours, for the first steps from random weights. Dividing by the prediction's own deviation makes an uninformed
-    prediction cost up to 1.4, more than a constant (1.0), and amplifies its noise; here it costs about 1 and may
-    shrink. Targets are clamped to ANCHOR_RANGE deviations, since nothing tells which image has a very near corner.
-    """
+
+def ranking_terms(prediction: Tensor, valid: Tensor, near: Tensor, far: Tensor) -> Tensor:
+    """Logistic loss of every point pair, [B, K] >= 0; its mean is `ranking_loss`, which tells the arguments."""
     with torch.autocast(prediction.device.type, enabled=False):
-        prediction = _widen(prediction)
-        d = normalise(target, valid)
-        counted = _counted(d.scale, valid)
-        residual = (prediction - d.values.clamp(*ANCHOR_RANGE)).masked_fill(~valid, 0.0)
-        data = _mean_over(_data_term(residual, valid), counted, prediction)
-        gradient = _mean_over(_gradient_term(residual, valid, GRADIENT_SCALES), counted, prediction)
-        return DepthLoss(data + gradient_weight * gradient, data, gradient, counted.sum().to(data.dtype))
+        values = normalise(prediction, valid).values.flatten(1)
+        margin = values.gather(1, near) - values.gather(1, far)
+        return torch.nn.functional.softplus(-RANKING_SHARPNESS * margin)
 
 
 def ranking_loss(prediction: Tensor, valid: Tensor, near: Tensor, far: Tensor) -> Tensor:
@@ -182,10 +316,7 @@ def ranking_loss(prediction: Tensor, valid: Tensor, near: Tensor, far: Tensor) -
     is nearer. The margin is taken on the normalised map, so the loss is invariant to scale and shift like L_ssi.
     Source of the logistic form: "Single-Image Depth Perception in the Wild" (arXiv 1604.03901, equation 3).
     """
-    with torch.autocast(prediction.device.type, enabled=False):
-        values = normalise(prediction, valid).values.flatten(1)
-        margin = values.gather(1, near) - values.gather(1, far)
-        return torch.nn.functional.softplus(-RANKING_SHARPNESS * margin).mean()
+    return ranking_terms(prediction, valid, near, far).mean()
 
 
 class CollapseError(RuntimeError):
