@@ -267,8 +267,8 @@ def crop_words(crop: Crop, dataset: str) -> str:
     if crop.region == "none":
         return "none: every pixel of " + frame
     if isinstance(crop.region, str):
-        name = {"garg": "Garg", "eigen": "Eigen"}[crop.region]
-        words = f"{name} fractions of {frame}, bounds truncated; "
+        name = {"garg": "Garg", "garg-rounded": "Garg", "eigen": "Eigen"}[crop.region]
+        words = f"{name} fractions of {frame}, bounds {'rounded' if crop.region == 'garg-rounded' else 'truncated'}; "
     else:
         words = "" if not kb else f"in {frame}, "
     sizes = USUAL_SIZES.get(dataset, ())
@@ -305,6 +305,7 @@ def method_words(method: str, output: str) -> str:
             "least-squares-scale": "a scale fitted to g by least squares",
             "ridge-depth": "scale and shift fitted to g by least squares with a ridge of 1e-9",
             "median-ratio": "multiplied by median(g) / median(p)",
+            "lower-median-ratio": "multiplied by median(g) / median(p), each the lower of two middle values",
             "median-of-ratios": "multiplied by median(g / p)",
             "weiszfeld-scale": "a scale fitted to g by ten rounds of reweighting towards the least absolute deviation",
             "l1-depth": "scale and shift that minimise the sum of |s p + t - g| / g on a 64 x 64 grid",

@@ -23,6 +23,7 @@ AlignmentMethod = Literal[
     "least-squares-scale",
     "ridge-depth",
     "median-ratio",
+    "lower-median-ratio",
     "median-of-ratios",
     "weiszfeld-scale",
     "l1-depth",
@@ -72,19 +73,22 @@ class Crop(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     image: ``full``, or ``kb`` (the bottom centre 352 x 1216 of KITTI).
     frame: what ``region`` is measured in, the ``full`` image or its ``kb`` crop; "KB crop and Garg" exists with both.
-    region: ``none``; ``garg`` or ``eigen`` (fractions of the frame, truncated to whole pixels); or half-open
-        ``[top, bottom, left, right]`` in pixels of the frame, cut at its border.
+    region: ``none``; ``garg`` or ``eigen`` (fractions of the frame, truncated to whole pixels); ``garg-rounded`` (the
+        same fractions, rounded); or half-open ``[top, bottom, left, right]`` in pixels of the frame, cut at its border.
     """
 
     image: Literal["full", "kb"] = "full"
     frame: Literal["full", "kb"] = "full"
-    region: Literal["none", "garg", "eigen"] | tuple[int, int, int, int] = "none"
+    region: Literal["none", "garg", "garg-rounded", "eigen"] | tuple[int, int, int, int] = "none"
 
 
 class Resampling(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a prediction of another size is brought to the size of the ground truth (never the other way round)."""
+    """How a prediction of another size is brought to the size of the ground truth (never the other way round).
 
-    mode: Literal["bilinear", "nearest"] = "bilinear"
+    mode: no mode averages what it shrinks. ``bicubic`` is that of OpenCV and torch (a = -0.75).
+    """
+
+    mode: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
     align_corners: bool = False
 
 
@@ -105,9 +109,10 @@ class Alignment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     depth that is aligned in disparity likewise, and only because the file says so.
         ``least-squares-disparity``: scale and shift to 1/g, floored, inverted. ``least-squares-depth``: scale and shift
         to g. ``least-squares-scale``: scale alone. ``ridge-depth``: as least squares with 1e-9 on the diagonal.
-        ``median-ratio``: median(g) / median(p). ``median-of-ratios``: median(g / p). ``weiszfeld-scale``: ten
-        reweighted rounds towards the least absolute deviation. ``l1-depth``, ``l1-scale``: exact minimum of
-        sum |s p + t - g| / g on a 64 x 64 grid. ``lad-depth``: scale and shift of least absolute deviation.
+        ``median-ratio``: median(g) / median(p); ``lower-median-ratio``: with the lower of two middle values, as
+        torch.median has it. ``median-of-ratios``: median(g / p). ``weiszfeld-scale``: ten reweighted rounds towards the
+        least absolute deviation. ``l1-depth``, ``l1-scale``: exact minimum of sum |s p + t - g| / g on a 64 x 64 grid.
+        ``lad-depth``: scale and shift of least absolute deviation.
         ``none``: taken as it is. ``refuse``: not scored under this protocol.
     scope: one fit an ``image``, or one for all images of a ``sequence``.
     disparity_floor: aligned disparity is raised to this, in 1/metres; ``max-ground-truth`` is 1 / max(g) of the image.

@@ -116,11 +116,12 @@ def fit_pixels(method: str, x: Array, y: Array) -> Fit | None:
     """A fit that needs the pixels themselves; None where there is none.
 
     ``median-ratio``: median(y) / median(x), medians of an even number averaged (monodepth2, evaluate_depth.py).
-    ``median-of-ratios``: median(y / x). ``weiszfeld-scale``: ten reweighted rounds from mean(y) / mean(x), at least
-    1e-3 (Junyi42/monst3r, dust3r/depth_eval.py, align_with_scale). ``l1-depth`` and ``l1-scale``: the exact minimiser
-    of sum |s x + t - y| / y (microsoft/MoGe, moge/utils/alignment.py). ``lad-depth``: the exact minimiser of
-    sum |s x + t - y|, which Junyi42/monst3r (align_with_lad2) approaches with at most 1000 steps of Adam at 1e-4 and
-    so does not always reach.
+    ``lower-median-ratio``: the same with the lower of two middle values (torch.median, in Junyi42/monst3r,
+    dust3r/depth_eval.py). ``median-of-ratios``: median(y / x). ``weiszfeld-scale``: ten reweighted rounds from mean(y)
+    / mean(x), at least 1e-3 (Junyi42/monst3r, dust3r/depth_eval.py, align_with_scale). ``l1-depth`` and ``l1-scale``:
+    the exact minimiser of sum |s x + t - y| / y (microsoft/MoGe, moge/utils/alignment.py). ``lad-depth``: the exact
+    minimiser of sum |s x + t - y|, which Junyi42/monst3r (align_with_lad2) approaches with at most 1000 steps of Adam
+    at 1e-4 and so does not always reach.
 
     Args:
         x, y: ``[N]`` float64; positive, but for x of the affine methods.
@@ -129,6 +130,8 @@ def fit_pixels(method: str, x: Array, y: Array) -> Fit | None:
         return None
     if method == "median-ratio":
         return Fit(float(np.median(y)) / float(np.median(x)), 0.0)
+    if method == "lower-median-ratio":
+        return Fit(lower_median(y) / lower_median(x), 0.0)
     if method == "median-of-ratios":
         return Fit(float(np.median(y / x)), 0.0)
     if method == "weiszfeld-scale":
@@ -143,6 +146,12 @@ def fit_pixels(method: str, x: Array, y: Array) -> Fit | None:
     if x.min() == x.max():
         return None
     return Fit(*least_absolute_line(x, y, weights))
+
+
+def lower_median(values: Array) -> float:
+    """The middle value, or the lower one of two; ``[N]``, N at least 1."""
+    at = (values.size - 1) // 2
+    return float(np.partition(values, at)[at])
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +239,7 @@ def middle(method: str, y: Array) -> float:
     """The constant that a method predicts where its fit has no solution: mean, or median where it sums deviations."""
     if method in ("l1-depth", "l1-scale"):
         return weighted_median(y, 1.0 / y)
-    return float(np.median(y)) if method == "lad-depth" or method.startswith("median") else float(y.mean())
+    return float(np.median(y)) if method == "lad-depth" or "median" in method else float(y.mean())
 
 
 def least_squares(prediction: npt.NDArray[np.floating], target: npt.NDArray[np.floating]) -> Fit:

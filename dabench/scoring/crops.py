@@ -1,6 +1,7 @@
 """Which pixels of an image count: the crops of KITTI and NYU-D, in whole pixels, half-open.
 
-Fractions are truncated towards zero, as the original code does; rounding them would move KITTI's windows by one row.
+Fractions are truncated towards zero, as the original code does; rounding them moves KITTI's windows by one row, which
+``garg-rounded`` does on purpose (kmatzen/plumbline, src/plumbline/datasets/kitti.py, garg_crop_mask).
 "KB crop and Garg" exists with two meanings: BTS applies the fractions to the full frame, ZoeDepth, Marigold and
 UniDepth to the 352 x 1216 crop. ``crop_box`` tells them apart by ``frame``.
 """
@@ -63,17 +64,19 @@ def crop_box(height: int, width: int, frame: str, region: str | tuple[int, int, 
     Args:
         height, width: size of the full image.
         frame: ``full`` or ``kb``.
-        region: ``none``, ``garg``, ``eigen`` or ``(top, bottom, left, right)`` in pixels of the frame, cut at its
-            border.
+        region: ``none``, ``garg``, ``garg-rounded``, ``eigen`` or ``(top, bottom, left, right)`` in pixels of the
+            frame, cut at its border.
 
     Returns:
         A box inside the image; empty where an explicit region lies beyond it.
     """
     outer = frame_box(height, width, frame)
     if isinstance(region, str):
-        top, bottom, left, right = (0.0, 1.0, 0.0, 1.0) if region == "none" else _FRACTIONS[region]
-        rows = int(top * outer.height), int(bottom * outer.height)
-        columns = int(left * outer.width), int(right * outer.width)
+        whole = round if region.endswith("-rounded") else int
+        name = region.removesuffix("-rounded")
+        top, bottom, left, right = (0.0, 1.0, 0.0, 1.0) if name == "none" else _FRACTIONS[name]
+        rows = whole(top * outer.height), whole(bottom * outer.height)
+        columns = whole(left * outer.width), whole(right * outer.width)
     else:
         rows = min(max(region[0], 0), outer.height), min(max(region[1], 0), outer.height)
         columns = min(max(region[2], 0), outer.width), min(max(region[3], 0), outer.width)

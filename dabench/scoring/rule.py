@@ -21,7 +21,8 @@ class DenseRule:
         quantile_share, quantile_factor: ground truth counts up to ``factor`` times its quantile of order ``share``.
         min_pixels: an image with fewer valid pixels is empty.
         crop_frame: ``full`` or ``kb``, what ``crop_region`` is measured in.
-        crop_region: ``none``, ``garg``, ``eigen`` or ``(top, bottom, left, right)`` in pixels of the frame.
+        crop_region: ``none``, ``garg``, ``garg-rounded``, ``eigen`` or ``(top, bottom, left, right)`` in pixels of the
+            frame.
         resampling, align_corners: how a prediction of another size is brought to the size of the ground truth.
         disparity_floor: smallest aligned disparity in 1/m; None is 1 / max(g) of the image.
         depth_min, depth_max: range of the compared depth in metres; ``depth_max`` None is max(g) of the image.

@@ -37,6 +37,13 @@ def test_the_cropped_selection_is_its_own_kb_crop() -> None:
     assert kb_window(352, 1216) == (0, 0)
 
 
+def test_rounded_bounds() -> None:
+    """kmatzen/plumbline rounds; at 375 x 1242 and in the KB crop two bounds move by one."""
+    assert crop_box(375, 1242, "full", "garg-rounded") == (153, 372, 45, 1197)
+    assert crop_box(352, 1216, "full", "garg-rounded") == (144, 349, 44, 1172)
+    assert crop_box(370, 1224, "full", "garg-rounded") == (151, 367, 44, 1180)
+
+
 def test_the_two_meanings_of_kb_and_garg_differ() -> None:
     full, kb = crop_box(375, 1242, "full", "garg"), crop_box(375, 1242, "kb", "garg")
     assert full.top == 153 and kb.top == 166
@@ -62,7 +69,7 @@ def test_what_is_smaller_than_the_kb_crop_has_none(size: tuple[int, int]) -> Non
 @given(
     height=st.integers(1, 5000),
     width=st.integers(1, 7000),
-    region=st.sampled_from(["none", "garg", "eigen"])
+    region=st.sampled_from(["none", "garg", "garg-rounded", "eigen"])
     | st.tuples(st.integers(0, 9000), st.integers(0, 9000), st.integers(0, 9000), st.integers(0, 9000)),
     kb=st.booleans(),
 )

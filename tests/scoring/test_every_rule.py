@@ -69,6 +69,8 @@ def twin_fit(method: str, x: np.ndarray, y: np.ndarray) -> tuple[float, float] |
         return None
     if method == "median-ratio":
         return np.median(y) / np.median(x), 0.0
+    if method == "lower-median-ratio":
+        return np.sort(y)[(y.size - 1) // 2] / np.sort(x)[(x.size - 1) // 2], 0.0
     if method == "median-of-ratios":
         return np.median(y / x), 0.0
     if method == "weiszfeld-scale":
@@ -205,7 +207,9 @@ def test_every_method_on_every_output(method: str, output: Output) -> None:
         agree(predicted(depth, output, 1), output, depth, valid, rule_of(method, **changes))
 
 
-REGIONS = st.sampled_from(["none", "garg", "eigen", (2, 15, 3, 20), (0, 99, 0, 99), (4, 5, 6, 7), (30, 40, 0, 5)])
+REGIONS = st.sampled_from(
+    ["none", "garg", "garg-rounded", "eigen", (2, 15, 3, 20), (0, 99, 0, 99), (4, 5, 6, 7), (30, 40, 0, 5)]
+)
 
 
 @settings(max_examples=100, deadline=None)

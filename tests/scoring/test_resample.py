@@ -28,7 +28,10 @@ def a_map(shape: tuple[int, int], seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("size", "target"), SIZES)
-@pytest.mark.parametrize(("mode", "align_corners"), [("bilinear", False), ("bilinear", True), ("nearest", None)])
+@pytest.mark.parametrize(
+    ("mode", "align_corners"),
+    [("bilinear", False), ("bilinear", True), ("bicubic", False), ("bicubic", True), ("nearest", None)],
+)
 def test_equals_torch(size: tuple[int, int], target: tuple[int, int], mode: str, align_corners: bool | None) -> None:
     import torch
 
@@ -51,6 +54,8 @@ def test_equals_opencv(sizes: tuple[int, int, int, int], seed: int) -> None:
     values = a_map(sizes[:2], seed)
     expected = cv2.resize(values, (sizes[3], sizes[2]), interpolation=cv2.INTER_LINEAR)
     np.testing.assert_allclose(resample(values, *sizes[2:]), expected, rtol=1e-5, atol=1e-5)
+    cubic = cv2.resize(values, (sizes[3], sizes[2]), interpolation=cv2.INTER_CUBIC)
+    np.testing.assert_allclose(resample(values, *sizes[2:], "bicubic"), cubic, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
@@ -69,6 +74,8 @@ def test_what_is_not_finite_spreads_to_what_it_touches(value: float) -> None:
     assert found[3:7, 5:9].all() and found.sum() >= 16
     assert not found[:2].any() and not found[8:].any()
     assert (~np.isfinite(resample(values, 12, 12, "nearest"))).sum() == 4
+    touched = ~np.isfinite(resample(values, 12, 12, "bicubic"))
+    assert touched[1:9, 3:11].all() and touched.sum() == 64
 
 
 def test_the_same_size_is_left_alone() -> None:
@@ -82,10 +89,10 @@ def test_a_prediction_of_another_size_is_resized_as_the_rule_says() -> None:
     small = a_map((20, 31), 1) + 1
     prepared = Prepared(Prediction(small, Output.METRIC), depth, np.ones(depth.shape, bool))
     results = []
-    for mode, corners in (("bilinear", False), ("bilinear", True), ("nearest", False)):
+    for mode, corners in (("bilinear", False), ("bilinear", True), ("bicubic", False), ("nearest", False)):
         rule = DenseRule(dict.fromkeys(Output, "none"), resampling=mode, align_corners=corners)
         resized = Prediction(resample(small, 40, 60, mode, corners), Output.METRIC)
         expected = score_dense(resized, depth, np.ones(depth.shape, bool), rule)
         assert prepared.score(rule) == expected and expected.n_usable == depth.size
         results.append(expected.metrics["abs_rel"])
-    assert len(set(results)) == 3
+    assert len(set(results)) == 4
