@@ -41,12 +41,18 @@ class Model:
 class Generate:
     """Scenes that are made before training where the set's folder is absent.
 
-    by: "sketch" (`training/sketch.py`) or "render" (`dabench render`). Of the sketches each scene is one image.
+    by: "sketch" (`training/sketch.py`, an image a scene) or "render" (`dabench render`, up to `views` images a scene).
     """
 
     by: Literal["sketch", "render"]
     scenes: int
     seed: int = 0
+    views: int = 1
+
+    @property
+    def images(self) -> int:
+        """Images, or the most that there can be."""
+        return self.scenes * (self.views if self.by == "render" else 1)
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Data:
     batch: images a step, over all processes and accumulated pieces. workers: loading processes a training process.
     hflip, jitter, grey, blur, cutmix: probabilities. rotation: largest angle in degrees. jitter_strength: brightness,
         contrast, saturation, hue. blur_sigma: in pixels. cutmix_area: share of the image; cutmix_aspect: of the box.
+    strong: the strong changes of view and appearance of `augment.py`, for networks that see rendered images only.
     cutmix_group: neighbouring positions that exchange boxes. shard_window: shards shuffled together.
     max_bad_share: share of unusable images at which the run stops. validation: sets that are only measured.
     stated_images: images in all, where a source states a number that is not the sum of its sets.
@@ -88,6 +95,7 @@ class Data:
     seed: int = 0
     hflip: float = 0.5
     rotation: float = 0.0
+    strong: bool = False
     jitter: float = 0.0
     jitter_strength: tuple[float, float, float, float] = (0.5, 0.5, 0.5, 0.25)
     grey: float = 0.0
@@ -212,10 +220,11 @@ class Recipe:
 MAY_CHANGE = frozenset(
     {
         "title", "source", "differences", "undisclosed", "model.weights", "data.stated_images", "data.workers",
-        "data.max_bad_share", "data.validation", "data.sets.root", "data.sets.where", "data.sets.generate", "run.activation_checkpointing",
-        "run.shard", "run.compile", "run.accumulate", "run.log_every", "run.checkpoint_every", "run.keep",
-        "run.validate_every", "run.validate_images", "run.nan_limit", "run.alarm_grace", "run.alarm_patience",
-        "run.alarm_constant_band", "run.alarm_zero_share", "run.alarm_spread_floor", "run.alarm_divergence",
+        "data.max_bad_share", "data.validation", "data.sets.root", "data.sets.where", "data.sets.generate",
+        "run.activation_checkpointing", "run.shard", "run.compile", "run.accumulate", "run.log_every",
+        "run.checkpoint_every", "run.keep", "run.validate_every", "run.validate_images", "run.nan_limit",
+        "run.alarm_grace", "run.alarm_patience", "run.alarm_constant_band", "run.alarm_zero_share",
+        "run.alarm_spread_floor", "run.alarm_divergence",
     }
 )  # fmt: skip
 """Settings that a resumed run may have otherwise: they change how steps are carried out, not which steps they are."""
