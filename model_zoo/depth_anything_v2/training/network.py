@@ -1,0 +1,88 @@
+"""The network as a training step calls it: one call gives the prediction and, where asked for, encoder features."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from ..model import DepthAnythingV2
+from .output import MARGIN
+
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class WideConv2d(nn.Conv2d):
+    """A convolution that computes in float32 under autocast too.
+
+    The last one is such: bfloat16 has steps of 2^-7 between 1 and 2, wider than most differences between neighbours,
+    which the gradient term of the loss looks at.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] in any floating type -> [B, D, H, W] float32."""
+        with torch.autocast(x.device.type, enabled=False):
+            return nn.functional.conv2d(
+                x.float(), self.weight.float(), None if self.bias is None else self.bias.float()
+            )
+
+
+def widen_last(network: DepthAnythingV2) -> None:
+    """Compute the last convolution in float32, in place; names and values of the parameters stay."""
+    head = network.depth_head.scratch.output_conv2
+    old = head[2]
+    assert isinstance(old, nn.Conv2d) and old.bias is not None
+    last = WideConv2d(old.in_channels, old.out_channels, 1)
+    last.weight, last.bias = old.weight, old.bias
+    head[2] = last
+
+
+class TrainedNetwork(nn.Module):
+    """Wraps the network so that DDP and FSDP2, which see calls of the root only, cover both outputs.
+
+    Images [B, 3, H, W] -> disparity or metres [B, H, W] float32, and the last block's normalised patch tokens
+    [B, H/14 * W/14, D] when `features` is set, else None. `precision` is fp32, bf16 or fp16 (autocast).
+    """
+
+    def __init__(self, network: DepthAnythingV2, precision: str = "fp32", *, features: bool = False) -> None:
+        super().__init__()
+        self.network = network
+        self.precision, self.features = precision, features
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """See the class."""
+        with autocast(images.device, self.precision):
+            taps = self.network.pretrained(images)
+            grid = (images.shape[-2] // 14, images.shape[-1] // 14)
+            prediction = self.network.depth_head(taps, grid)
+        prediction = prediction.float()
+        if self.network.config.max_depth is not None:
+            prediction = prediction * self.network.config.max_depth
+        return prediction, taps[-1] if self.features else None
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
+    """The autocast of `precision` on `device`; nothing for fp32."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=HALF[precision])
+
+
+@torch.no_grad()
+def close_on_images(network: DepthAnythingV2, images: Iterable[Tensor]) -> None:
+    """Put the last ReLU back in place of `open_output`'s identity, clipping nothing on `images` (batches [B, 3, H, W]).
+
+    One scale and one shift for all images, so pixels keep their order; outputs on `images` lie in [MARGIN, 1 + MARGIN].
+    """
+    last, device = network.depth_head.scratch.output_conv2[2], next(network.parameters()).device
+    assert isinstance(last, nn.Conv2d) and last.bias is not None
+    network.eval()
+    ranges = [network(batch.to(device)).aminmax() for batch in images]
+    if ranges:
+        low = min(float(r.min) for r in ranges)
+        span = max(max(float(r.max) for r in ranges) - low, 1e-6)
+        last.weight.div_(span)
+        last.bias.sub_(low).div_(span).add_(MARGIN)
+    network.depth_head.scratch.output_conv2[3] = nn.ReLU(inplace=True)
