@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from dabench.protocols.schema import Alignment, Crop, Protocol, ValidRange
+from dabench.protocols import all_protocols
+from dabench.protocols.schema import Alignment, Crop, Expected, Protocol, ValidRange
 from dabench.scoring.crops import crop_box
 
 # (height, width) of the images a protocol of this dataset meets, for showing what a crop means in pixels.
@@ -101,10 +102,20 @@ def description(protocol: Protocol) -> Description:
     return Description(tuple(parts[""]), tuple(parts["Evidence"]), tuple(parts["Trap"]), tuple(parts["Differs"]))
 
 
+def expected_numbers(protocol: Protocol) -> tuple[Expected, ...]:
+    """The expected numbers, or those of the version before where a corrected version states none of its own.
+
+    A correction brings a file nearer to its source; what the source printed stays the same.
+    """
+    known = all_protocols()
+    versions = (protocol, *(known.get(f"{protocol.name}@{v}") for v in range(protocol.version - 1, 0, -1)))
+    return next((p.expected for p in versions if p is not None and p.expected), ())
+
+
 def references(protocol: Protocol) -> list[Reference]:
     """The expected numbers, one entry for each model, source and note."""
     merged: dict[tuple[Any, ...], list[tuple[str, float]]] = {}
-    for entry in protocol.expected:
+    for entry in expected_numbers(protocol):
         key = (entry.model, entry.kind, entry.by, entry.tolerance, entry.note)
         merged.setdefault(key, []).append((entry.metric, entry.value))
     return [Reference(k[0], tuple(values), k[1], k[2], k[3], k[4]) for k, values in merged.items()]

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from dabench import protocols
-from dabench.protocols.describe import description, differences
+from dabench.protocols.describe import description, differences, expected_numbers
 
 KNOWN = protocols.all_protocols()
 EIGEN_NYU = (45, 471, 41, 601)
@@ -125,7 +125,7 @@ def test_which_images_and_which_pixels(name: str, images: int, region: object, f
 def test_ground_truth_fields_that_are_easily_confused() -> None:
     fields = {name: p.valid.field for name, p in KNOWN.items() if p.valid is not None}
     assert {n for n, f in fields.items() if f == "filled"} == {
-        "nyu-plumbline-filled@1", "nyu-dust3r-table2@1", "nyu-dust3r-lineage@1",
+        "nyu-plumbline-filled@1", "nyu-dust3r-table2@1", "nyu-dust3r-lineage@1", "nyu-dust3r-lineage@2",
     }  # fmt: skip
     assert {n for n, f in fields.items() if f == "velodyne"} == {"kitti-monodepth2-velodyne@1"}
     assert {n for n, f in fields.items() if f == "unmasked"} == {
@@ -163,7 +163,7 @@ def test_expected_numbers_cite_a_paper_or_a_repository() -> None:
 
 
 def values(name: str, kind: str) -> dict[tuple[str, str], tuple[float, float | None]]:
-    return {(e.model, e.metric): (e.value, e.tolerance) for e in KNOWN[name].expected if e.kind == kind}
+    return {(e.model, e.metric): (e.value, e.tolerance) for e in expected_numbers(KNOWN[name]) if e.kind == kind}
 
 
 def test_where_a_recipe_reproduces_the_rerun_agrees() -> None:
@@ -200,3 +200,22 @@ def test_protocols_that_a_description_names_exist() -> None:
     for name, p in KNOWN.items():
         for mentioned in re.findall(r"[a-z0-9]+(?:-[a-z0-9.]+)*@\d+", p.description):
             assert mentioned in KNOWN, (name, mentioned)
+
+
+def test_what_the_corrected_recipes_changed() -> None:
+    """A newer version differs from the one before in the steps that its description names, and in no other."""
+    changed = {
+        "kitti-dust3r@2": {"resize", "depth model", "metric model", "total"},
+        "sintel-dust3r@2": {"resize", "depth model", "metric model", "total"},
+        "nyu-dust3r-lineage@2": {"resize", "depth model", "metric model", "total"},
+        "kitti-cut3r-video@2": {"resize"},
+        "sintel-cut3r-video@2": {"resize"},
+        "sintel-monst3r-notebook@2": {"resize"},
+    }
+    assert {name for name, p in KNOWN.items() if p.version > 1} == set(changed)
+    for name, steps in changed.items():
+        p = KNOWN[name]
+        before = KNOWN[f"{p.name}@{p.version - 1}"]
+        assert {d.title for d in differences(before, p)} == steps, name
+        assert protocols.get(p.name) == p, "a name without a version means the newest"
+        assert f"ersion {p.version - 1}" in p.description and (before.task, before.default) == (p.task, p.default)
