@@ -66,7 +66,7 @@ class Estimate:
     """What a recipe will need.
 
     images: a pass, by `images_from`: "found" on disk, "stated" by the source, or "expected" (the sum of the sets).
-    steps_per_pass, passes: of those images. forward_flops, training_flops: for one image. memory: of one of `processes`.
+    steps_per_pass, passes: of those images. forward_flops, training_flops: of one image. memory: of each process.
     label_bytes: of the uncompressed pseudo-labels that the recipe reads, None if it reads none. seconds: None without
     a speed.
     """
