@@ -108,8 +108,11 @@ def expected_numbers(protocol: Protocol) -> tuple[Expected, ...]:
     A correction brings a file nearer to its source; what the source printed stays the same.
     """
     known = all_protocols()
-    versions = (protocol, *(known.get(f"{protocol.name}@{v}") for v in range(protocol.version - 1, 0, -1)))
-    return next((p.expected for p in versions if p is not None and p.expected), ())
+    earlier = (f"{protocol.name}@{version}" for version in range(protocol.version - 1, 0, -1))
+    for version in (protocol, *(known[name] for name in earlier if name in known)):
+        if version.expected:
+            return version.expected
+    return ()
 
 
 def references(protocol: Protocol) -> list[Reference]:

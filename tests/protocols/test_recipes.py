@@ -211,6 +211,12 @@ def test_what_the_corrected_recipes_changed() -> None:
         "kitti-cut3r-video@2": {"resize"},
         "sintel-cut3r-video@2": {"resize"},
         "sintel-monst3r-notebook@2": {"resize"},
+        "kitti-plumbline-garg@2": {"crop", "fit"},
+        "kitti-plumbline-median@2": {"crop", "unusable value"},
+        "sintel-plumbline@2": {"fit"},
+        "sintel-plumbline-clean@2": {"fit"},
+        "diode-plumbline@2": {"fit"},
+        "diode-plumbline-indoor@2": {"fit"},
     }
     assert {name for name, p in KNOWN.items() if p.version > 1} == set(changed)
     for name, steps in changed.items():
