@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 STATE_STYLES: Mapping[str, str] = {"missing": "red", "incomplete": "yellow", "found": "green", "to be made": "cyan"}
+ORIGINS: Mapping[str, str] = {
+    "found": "on disk",
+    "stated": "as the source states",
+    "expected": "expected; not all are on disk",
+}
 MEMORY_PARTS: Mapping[str, str] = {
     "weights": "weights",
     "gradients": "gradients",
@@ -33,7 +38,7 @@ def show_estimate(console: Console, recipe: Recipe, found: Estimate, data_root: 
     for line in recipe.differences:
         console.print(f"  differs: {line}", markup=False)
     console.print(sets_table(found, data_root))
-    console.print(numbers_table(recipe, found))
+    console.print(numbers_table(recipe, found, data_root))
     if recipe.undisclosed:
         console.print(undisclosed_table(recipe))
     if found.missing:
@@ -73,7 +78,7 @@ def _remark(count: SetCount, data_root: Path) -> str:
     return count.problem if (data_root / count.choice.root).exists() else ""
 
 
-def numbers_table(recipe: Recipe, found: Estimate) -> Table:
+def numbers_table(recipe: Recipe, found: Estimate, data_root: Path) -> Table:
     """Steps, passes, arithmetic, memory and storage."""
     from rich import box
     from rich.table import Table
@@ -83,6 +88,8 @@ def numbers_table(recipe: Recipe, found: Estimate) -> Table:
     rows, columns = recipe.data.size
     listed = sum(count.images for count in found.sets)
     table.add_row("network", f"{recipe.model.size}, {found.parameters:,} parameters, from {recipe.model.start}")
+    if recipe.model.weights is not None:
+        table.add_row("start weights", start_weights(recipe.model.weights, data_root))
     table.add_row("images", f"{found.images:,} ({ORIGINS[found.images_from]})")
     table.add_row("steps", f"{found.steps:,} of {found.batch} images, {rows}x{columns} pixels")
     table.add_row("samples", f"{found.samples:,}")
@@ -102,11 +109,16 @@ def numbers_table(recipe: Recipe, found: Estimate) -> Table:
     return table
 
 
-ORIGINS = {
-    "found": "on disk",
-    "stated": "as the source states",
-    "expected": "expected; not all are on disk",
-}
+def start_weights(weights: str, data_root: Path) -> str:
+    """Where a recipe's start weights are: a file, a catalogued model, or nowhere."""
+    from dabench.registry import models
+
+    for path in (data_root / weights, Path(weights)):
+        if path.is_file():
+            return str(path)
+    if weights in models().names():
+        return f"{weights}, from the catalogue"
+    return f"{data_root / weights}: missing"
 
 
 def memory_line(memory: Memory, processes: int, batch: int) -> str:

@@ -21,7 +21,8 @@ class Model:
     """The network and what it starts from.
 
     start: "random"; "dinov2" (encoder only, the head is new); "depth-anything-v2" (a relative checkpoint); or "file"
-        (any checkpoint of the same kind). All but "random" read `weights`, a path relative to the data root.
+        (any checkpoint of the same kind). All but "random" read `weights`: a path below the data root or from here,
+        or the name of a catalogued model.
     load: which part of a Depth Anything V2 checkpoint is read; "encoder" leaves the head new.
     table_size: side of the positional table in patches, where it is not the size's own; only with `start = "random"`.
     open_output: train without the last ReLU and close it on export (relative models; see `output.py`).
