@@ -98,6 +98,23 @@ def test_perfect_is_perfect_and_mirrored_is_not(name: str, output: Output) -> No
     assert bad.metrics["abs_rel"] > 0.05
 
 
+@pytest.mark.parametrize("name", ["kitti-marigold", "diode-marigold", "nyu-moge-affine-depth"])
+def test_a_depth_of_zero_is_a_prediction(name: str) -> None:
+    """Diffusion models put the nearest point at 0. It is no missing value where the source fits scale and shift."""
+    depth = scene(375, 1242)
+    nearest = np.quantile(depth, 0.05)
+    depth = np.maximum(depth, np.float32(nearest))
+    values = ((depth - depth.min()) / np.ptp(depth)).astype(np.float32)
+    assert 0.04 < (values == 0).mean() < 0.2
+    errors = {}
+    for version in (1, 2):
+        rule = dense_rule(protocols.get(f"{name}@{version}"))
+        score = Prepared(Prediction(values, Output.DEPTH), depth, np.ones(depth.shape, bool)).score(rule)
+        errors[version] = score.metrics["abs_rel"]
+        assert (score.n_usable == score.n_valid) == (version == 2)
+    assert errors[2] < 1e-5 and errors[1] > 0.01
+
+
 def test_every_output_kind_is_scored_somewhere_on_every_dataset() -> None:
     for dataset in {p.dataset.name for p in DEPTH}:
         methods = [

@@ -204,20 +204,22 @@ def test_protocols_that_a_description_names_exist() -> None:
 
 def test_what_the_corrected_recipes_changed() -> None:
     """A newer version differs from the one before in the steps that its description names, and in no other."""
-    changed = {
-        "kitti-dust3r@2": {"resize", "depth model", "metric model", "total"},
-        "sintel-dust3r@2": {"resize", "depth model", "metric model", "total"},
-        "nyu-dust3r-lineage@2": {"resize", "depth model", "metric model", "total"},
-        "kitti-cut3r-video@2": {"resize"},
-        "sintel-cut3r-video@2": {"resize"},
-        "sintel-monst3r-notebook@2": {"resize"},
-        "kitti-plumbline-garg@2": {"crop", "fit"},
-        "kitti-plumbline-median@2": {"crop", "unusable value"},
-        "sintel-plumbline@2": {"fit"},
-        "sintel-plumbline-clean@2": {"fit"},
-        "diode-plumbline@2": {"fit"},
-        "diode-plumbline-indoor@2": {"fit"},
-    }
+    unidepth = "kitti-unidepth nyu-unidepth eth3d-unidepth sintel-unidepth diode-unidepth-indoor"
+    marigold = "kitti-marigold nyu-marigold eth3d-marigold diode-marigold"
+    moge = " ".join(
+        f"{s}-moge-affine-depth" for s in ("ddad", "diode", "eth3d", "gso", "ibims", "kitti", "nyu", "sintel")
+    )
+    rows = [
+        ("kitti-dust3r sintel-dust3r nyu-dust3r-lineage", {"resize", "depth model", "metric model", "total"}),
+        ("kitti-cut3r-video sintel-cut3r-video sintel-monst3r-notebook", {"resize"}),
+        ("kitti-plumbline-garg", {"crop", "fit"}),
+        ("kitti-plumbline-median", {"crop", "unusable value"}),
+        ("sintel-plumbline sintel-plumbline-clean diode-plumbline diode-plumbline-indoor", {"fit"}),
+        (unidepth, {"ground truth"}),
+        ("sintel-vda", {"images"}),
+        (f"{marigold} {moge}", {"fit"}),
+    ]
+    changed = {f"{name}@2": steps for names, steps in rows for name in names.split()}
     assert {name for name, p in KNOWN.items() if p.version > 1} == set(changed)
     for name, steps in changed.items():
         p = KNOWN[name]
