@@ -11,6 +11,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import secrets
 import tarfile
 from collections.abc import Iterator
@@ -151,11 +152,16 @@ class LabelStore:
             if self.done(shard):  # committed and released after the first look
                 claim.release()
                 return None
-            for leftover in self.folder.glob(f".{_literal(shard)}.*.tmp"):  # of workers that lost this shard
+            for leftover in self._temporaries(shard):  # of workers that lost this shard
                 leftover.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self.claims.folder, error) from error
         return claim
+
+    def _temporaries(self, shard: str) -> list[Path]:
+        pattern = re.compile(rf"\.{re.escape(shard)}\.[0-9a-f]{{16}}\.tmp")
+        with os.scandir(self.folder) as entries:
+            return [Path(entry.path) for entry in entries if pattern.fullmatch(entry.name)]
 
     def fail(self, shard: str, reason: str) -> None:
         """Write down why a shard could not be done, for `status`."""
@@ -325,11 +331,6 @@ def cannot_write(path: Path, error: OSError) -> DabenchError:
         f"{path}: cannot be written: {error.strerror or error}",
         hint="shards that are done are kept, and nothing half-written is; make room and run the same command again",
     )
-
-
-def _literal(name: str) -> str:
-    """`name` for a glob pattern."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _differences(there: Any, ours: Any, where: str = "") -> list[str]:
