@@ -215,7 +215,7 @@ def test_what_the_corrected_recipes_changed() -> None:
         ("kitti-plumbline-garg", {"crop", "fit"}),
         ("kitti-plumbline-median", {"crop", "unusable value"}),
         ("sintel-plumbline sintel-plumbline-clean diode-plumbline diode-plumbline-indoor", {"fit"}),
-        (unidepth, {"ground truth"}),
+        (f"{unidepth} eth3d-midas-paper", {"ground truth"}),
         ("sintel-vda", {"images"}),
         (f"{marigold} {moge}", {"fit"}),
     ]
