@@ -21,8 +21,8 @@ from dabench.scoring.alignment import (
 )
 from dabench.scoring.boundary import boundary_f1_depth_pro, boundary_f1_moge
 from dabench.scoring.crops import KB_SIZE, Box, crop_box, frame_box
-from dabench.scoring.metrics import PIXEL_METRICS, Sums, merged, metrics_of
-from dabench.scoring.pixels import Floats, Gathered, Pixels, Recent, Workers
+from dabench.scoring.metrics import PIXEL_METRICS, Column, Sums, merged, metrics_of
+from dabench.scoring.pixels import FitSpace, Floats, Gathered, Pixels, Recent, Workers
 from dabench.scoring.resample import resample
 from dabench.scoring.rule import DenseRule
 from dabench.scoring.sampling import grid_samples, nearest_samples
@@ -62,6 +62,11 @@ class _Plan(NamedTuple):
     def positive(self) -> bool:
         """Whether only positive predictions are usable."""
         return self.invert or not self.in_disparity
+
+    @property
+    def space(self) -> FitSpace:
+        """What a fit compares."""
+        return FitSpace(self.invert, self.in_disparity)
 
 
 class Prepared:
@@ -118,7 +123,7 @@ class Prepared:
             SampleError: the image is smaller than a crop needs.
         """
         plan = self._plan(rule)
-        key, pixels = self._selected(rule)
+        key, pixels = self._selected(plan, rule)
         if pixels.n < max(rule.min_pixels, 1):
             return DenseScore(0, 0, None, dict.fromkeys(rule.metrics, float("nan")))
         usable, lost_p, lost_g = self._split(key, pixels, plan, rule)
@@ -151,7 +156,7 @@ class Prepared:
             ModelError: the rule refuses this kind of output.
         """
         plan = self._plan(rule)
-        key, pixels = self._selected(rule)
+        key, pixels = self._selected(plan, rule)
         if pixels.n < max(rule.min_pixels, 1) or plan.method == "none":
             nothing = np.zeros(0)
             return FitPixels(plan.method, Moments.of(nothing, nothing), nothing, nothing, 0.0)
@@ -212,14 +217,15 @@ class Prepared:
             self._quantiles[key] = float(np.quantile(truth, share)) if truth.size else 0.0
         return self._quantiles[key]
 
-    def _selected(self, rule: DenseRule) -> tuple[object, Pixels]:
+    def _selected(self, plan: _Plan, rule: DenseRule) -> tuple[object, Pixels]:
         map_key, values = self._map(rule)
         limits = self._limits(rule)
         key = map_key, limits, rule.clip_to
         if key not in self._pixels:
             if map_key not in self._gathered:
                 self._gathered[map_key] = Gathered(values, self._depth, self._valid, self._workers)
-            self._pixels[key] = self._gathered[map_key].select(*limits, rule.clip_to)
+            fit = plan.space if plan.method in LEAST_SQUARES else None
+            self._pixels[key] = self._gathered[map_key].select(*limits, rule.clip_to, fit)
         return key, self._pixels[key]
 
     def _split(self, key: object, pixels: Pixels, plan: _Plan, rule: DenseRule) -> tuple[Pixels, Floats, Floats]:
@@ -261,7 +267,7 @@ class Prepared:
             if subset:
                 self._moments[moments_key] = Moments.of(*self._fitted_pixels(usable, plan, rule))
             else:
-                self._moments[moments_key] = usable.moments(plan.invert, plan.in_disparity)
+                self._moments[moments_key] = usable.moments(plan.space)
         return self._moments[moments_key]
 
     def _fitted_pixels(self, usable: Pixels, plan: _Plan, rule: DenseRule) -> tuple[Array, Array]:
@@ -313,7 +319,7 @@ class Prepared:
         self, key: object, usable: Pixels, plan: _Plan, rule: DenseRule, fit: Fit, low: float, high: float
     ) -> Sums:
         if usable.n == 0:
-            return merged(())
+            return merged(np.zeros((0, Column.COUNT)))
         # A bound that no aligned value reaches makes no difference, and rules that differ in it share the sums.
         ends = [1.0 / v if plan.invert else v for v in (usable.lowest, usable.highest)]
         ends = sorted(fit.scale * v + fit.shift for v in ends)

@@ -70,18 +70,19 @@ def pixel_sums(prediction: npt.NDArray[np.floating], target: npt.NDArray[np.floa
     return row
 
 
-def merged(rows: Iterable[Sums]) -> Sums:
-    """The row of a union of pixels, from the rows of its parts in order (Chan, Golub and LeVeque, 1979)."""
-    total = np.zeros(Column.COUNT)
-    for row in rows:
-        n, m = total[Column.PIXELS], row[Column.PIXELS]
+def merged(rows: Sums) -> Sums:
+    """The row of a union of pixels, from the rows ``[K, 14]`` of its parts in order (Chan, Golub and LeVeque, 1979)."""
+    total: Sums = rows.sum(axis=0)
+    n = mean = spread = 0.0
+    for m, mean_log, spread_log in rows[:, : Column.SPREAD_LOG + 1].tolist():
         if m == 0:
             continue
-        apart = row[Column.MEAN_LOG] - total[Column.MEAN_LOG]
-        mean = total[Column.MEAN_LOG] + apart * (m / (n + m))
-        total = total + row
-        total[Column.SPREAD_LOG] += apart * apart * (n * m / (n + m))
-        total[Column.MEAN_LOG] = mean
+        apart = mean_log - mean
+        share = m / (n + m)
+        spread += spread_log + apart * apart * n * share
+        mean += apart * share
+        n += m
+    total[Column.MEAN_LOG], total[Column.SPREAD_LOG] = mean, spread
     return total
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,17 @@ CHUNK = 32_768
 
 MOST_CHUNKS = 64
 
-WORTH_SHARING = 16
+WORTH_SHARING = 4
 """Chunks from which on waking other threads costs less than they save."""
 
 Floats = npt.NDArray[np.float32]
+
+
+class FitSpace(NamedTuple):
+    """What is fitted to what: p or 1/p to g or 1/g."""
+
+    invert: bool
+    invert_target: bool
 
 
 class Workers:
@@ -102,6 +109,7 @@ class Pixels:
         nearest, farthest: extremes of g. lowest, highest: extremes of p.
         workers: who runs the loops.
         memory: what the arrays are part of.
+        fitted: what kind of moments are known already, and those of each chunk.
     """
 
     p: Floats
@@ -119,6 +127,7 @@ class Pixels:
     highest: float
     workers: Workers
     memory: object = None
+    fitted: tuple[FitSpace, npt.NDArray[np.float64]] | None = None
 
     @staticmethod
     def of(p: Floats, g: Floats, workers: Workers) -> Pixels:
@@ -140,17 +149,20 @@ class Pixels:
             np.concatenate([empty, *(self.g[piece] for piece in pieces)]),
         )
 
-    def moments(self, invert: bool, invert_target: bool) -> Moments:
-        """Moments of x = p or 1/p and y = g or 1/g."""
+    def moments(self, space: FitSpace) -> Moments:
+        """Moments of the pixels as a fit sees them."""
         from dabench.scoring import kernels
 
-        rows = np.zeros((self.chunks.stop, kernels.FITTED))
-        self.workers.run(
-            lambda first, last: kernels.fit_sums(
-                self.p, self.g, self.begin, self.end, self.rows, first, last, invert, invert_target, rows
-            ),
-            self.chunks,
-        )
+        if self.fitted is not None and self.fitted[0] == space:
+            rows = self.fitted[1]
+        else:
+            rows = np.zeros((self.chunks.stop, kernels.FITTED))
+            self.workers.run(
+                lambda first, last: kernels.fit_sums(
+                    self.p, self.g, self.begin, self.end, self.rows, first, last, *space, rows
+                ),
+                self.chunks,
+            )
         return Moments.merged(Moments(*row) for row in rows[self.chunks.start :].tolist())
 
     def sums(
@@ -203,24 +215,32 @@ class Gathered:
         self._row_end = np.empty(height, np.int64)
         self._pair = _Pair(depth.size, workers)
 
-    def select(self, box: Box, low: float, high: float, clip_to: float | None) -> Pixels:
-        """The pixels inside a box whose ground truth, after clipping, lies in ``[low, high]``, both ends included."""
+    def select(self, box: Box, low: float, high: float, clip_to: float | None, fit: FitSpace | None = None) -> Pixels:
+        """The pixels inside a box whose ground truth, after clipping, lies in ``[low, high]``, both ends included.
+
+        Args:
+            box, low, high, clip_to: what counts.
+            fit: moments that are likely to be wanted: they are summed while the pixels are at hand.
+        """
         limits = np.array([low, high, np.inf if clip_to is None else clip_to], np.float32)
         nothing = np.zeros(0, np.float32)
         # Mostly the range holds every pixel of the box, and nothing needs to be copied.
-        found = self._narrow(box, limits, self._pair, nothing, nothing)
+        found = self._narrow(box, limits, self._pair, nothing, nothing, fit)
         if found.n and not (found.nearest >= limits[0] and found.farthest <= min(limits[1], limits[2])):
             kept = _Pair(self._pair.p.size, self._workers)
-            return self._narrow(box, limits, kept, kept.p, kept.g)
+            return self._narrow(box, limits, kept, kept.p, kept.g, fit)
         return found
 
-    def _narrow(self, box: Box, limits: Floats, holds: _Pair, kept_p: Floats, kept_g: Floats) -> Pixels:
+    def _narrow(
+        self, box: Box, limits: Floats, holds: _Pair, kept_p: Floats, kept_g: Floats, fit: FitSpace | None
+    ) -> Pixels:
         from dabench.scoring import kernels
 
         pair, height = self._pair, self._row_end.size
         chunks = range(box.top // self._rows, -(-box.bottom // self._rows)) if box.bottom > box.top else range(0)
         begin, end = np.zeros(height, np.int64), np.zeros(height, np.int64)
         counts = np.zeros((self._have.size, kernels.COUNTED), np.int64)
+        moments = np.zeros((chunks.stop, kernels.FITTED))
 
         def part(first: int, last: int) -> None:
             missing = np.flatnonzero(~self._have[first:last])
@@ -232,6 +252,8 @@ class Gathered:
                 pair.p, pair.g, *self._maps[1:], self._row_end, self._rows, tuple(box), limits,
                 first, last, kept_p, kept_g, begin, end, counts,
             )  # fmt: skip
+            if fit is not None:
+                kernels.fit_sums(holds.p, holds.g, begin, end, self._rows, first, last, *fit, moments)
 
         self._workers.run(part, chunks)
         counts = counts[chunks.start : chunks.stop]
@@ -242,7 +264,7 @@ class Gathered:
             nearest, farthest, lowest, highest = _floats_of(low[0], high[0], low[1], high[1])
         return Pixels(
             holds.p, holds.g, begin, end, self._rows, chunks, n, bad, negative,
-            nearest, farthest, lowest, highest, self._workers, holds,
+            nearest, farthest, lowest, highest, self._workers, holds, None if fit is None else (fit, moments),
         )  # fmt: skip
 
 

@@ -81,5 +81,5 @@ def metrics_with(
     for is_far in choices:
         filled = np.where(is_far, far, near)
         lost = pixel_sums(1.0 / filled, 1.0 / g) if space == "disparity" else pixel_sums(filled, g)
-        scores.append(metrics_of(merged((sums, lost)), names))
+        scores.append(metrics_of(merged(np.stack((sums, lost))), names))
     return {name: (min if name in HIGHER_IS_BETTER else max)(score[name] for score in scores) for name in scores[0]}

@@ -12,6 +12,8 @@ import pytest
 
 from dabench.scoring import kernels
 from dabench.scoring.kernels import Kernel
+from dabench.scoring.metrics import pixel_sums
+from dabench.scoring.pixels import Pixels, Workers
 
 
 def double(values, out):  # type: ignore[no-untyped-def]
@@ -70,3 +72,17 @@ def test_logarithm() -> None:
     for x in (np.exp(rng.uniform(-200, 200, 4000)), 1 + rng.normal(0, 1e-6, 4000), np.array([1.0, 0.5, 2.0, 2**0.5])):
         found = np.array([kernels._log(v) for v in x])
         np.testing.assert_allclose(found, np.log(x), rtol=4e-15, atol=0)
+
+
+@pytest.mark.parametrize("spread", [1e-6, 1e-3, 0.1, 1.0, 6.0])
+@pytest.mark.parametrize("offset", [0.0, 0.02, -1.0])
+def test_sums_of_logarithms(spread: float, offset: float) -> None:
+    """Near ratios take a series and far ones the logarithm itself; both are exact enough for every metric."""
+    rng = np.random.default_rng(0)
+    g = np.exp(rng.normal(0.0, 1.0, 3000)).astype(np.float32)
+    p = (g * np.exp(rng.normal(offset, spread, g.size))).astype(np.float32)
+    pixels = Pixels.of(p, g, Workers())
+    found = pixels.sums(
+        invert=False, in_disparity=False, on_disparity=False, scale=1.0, shift=0.0, low=1e-30, high=1e30
+    )
+    np.testing.assert_allclose(found, pixel_sums(p, g), rtol=3e-10, atol=1e-12)
