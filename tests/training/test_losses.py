@@ -426,6 +426,15 @@ def test_dropping_keeps_ties_and_never_everything_away() -> None:
     assert not without_largest(torch.rand(1, 4, 5), torch.zeros_like(valid), 0.1).any()
 
 
+@pytest.mark.parametrize("hole", [False, True])
+def test_dropping_keeps_nan(hole: bool) -> None:
+    errors, valid = torch.rand(1, 4, 5), torch.ones(1, 4, 5, dtype=torch.bool)
+    errors[0, 1, 1] = float("nan")
+    valid[0, 0, 0] = not hole
+    kept = without_largest(errors, valid, 0.2)
+    assert bool(kept[0, 1, 1]) and int(kept.sum()) == int(valid.sum()) - (2 if hole else 3)
+
+
 @pytest.mark.parametrize("invalid", [0.0, 0.3])
 def test_masking_takes_a_local_label_error_out_of_the_data_term_alone(invalid: float) -> None:
     rows, columns = np.mgrid[0:40, 0:40] / 40
