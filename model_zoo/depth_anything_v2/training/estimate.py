@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -139,7 +141,7 @@ def estimate(recipe: Recipe, data_root: Path | None, *, processes: int = 1, tflo
         images_from=origin,
         steps=recipe.run.steps,
         batch=recipe.data.batch,
-        parameters=sum(parameter.numel() for parameter in _network(config).parameters()),
+        parameters=parameters_of(config).all,
         forward_flops=forward_flops(config, recipe.data.size),
         training_flops=cost,
         processes=processes,
@@ -172,30 +174,44 @@ def memory_of(recipe: Recipe, processes: int = 1) -> Memory:
     the activations of its part of a batch. FSDP2 spreads all but the activations and one block's weights.
     """
     config, run = config_of(recipe.model), recipe.run
-    network = _network(config)
-    sizes = [parameter.numel() for parameter in network.parameters()]
-    total = 4 * sum(sizes)
-    encoder = 4 * sum(parameter.numel() for parameter in network.pretrained.parameters())
+    sizes = parameters_of(config)
+    total = 4 * sizes.all
     shared = processes if run.shard == "fsdp2" else 1
     states = 2.0
     if recipe.optim.optimiser == "muon":  # one state for the matrices of the blocks, two for the rest
-        blocks = sum(p.numel() for n, p in network.named_parameters() if ".blocks." in n and p.ndim >= 2)
-        states = 2.0 - blocks / sum(sizes)
+        states -= sizes.matrices / sizes.all
     half = run.precision != "fp32"
     images = -(-recipe.data.batch // (processes * run.accumulate))
     activations = activation_bytes(config, recipe.data.size, half=half, checkpointing=run.activation_checkpointing)
-    block = max(sum(p.numel() for p in b.parameters()) for b in network.pretrained.blocks) * 4
+    block = 4 * sizes.block
     return Memory(
         weights=total // shared + (2 * block if shared > 1 else 0),
         gradients=total // shared,
         optimiser=int(states * total) // shared,
         average=total // shared if recipe.optim.ema is not None else 0,
-        frozen_encoder=encoder if recipe.loss.feature_weight > 0 else 0,
+        frozen_encoder=4 * sizes.encoder if recipe.loss.feature_weight > 0 else 0,
         half_copies=(total // 2 if shared == 1 else block) if half else 0,
         activations=images * activations,
     )
 
 
-def _network(config: DepthAnythingV2Config) -> DepthAnythingV2:
+class Parameters(NamedTuple):
+    """Numbers of parameters: all, the encoder's, those in matrices of its blocks, and those of its largest block."""
+
+    all: int
+    encoder: int
+    matrices: int
+    block: int
+
+
+@cache
+def parameters_of(config: DepthAnythingV2Config) -> Parameters:
+    """Counted on the network itself, without memory for it."""
     with torch.device("meta"):
-        return DepthAnythingV2(config)
+        network = DepthAnythingV2(config)
+    return Parameters(
+        all=sum(p.numel() for p in network.parameters()),
+        encoder=sum(p.numel() for p in network.pretrained.parameters()),
+        matrices=sum(p.numel() for name, p in network.named_parameters() if ".blocks." in name and p.ndim >= 2),
+        block=max(sum(p.numel() for p in block.parameters()) for block in network.pretrained.blocks),
+    )

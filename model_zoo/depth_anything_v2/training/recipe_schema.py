@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import types
 import typing
 from collections.abc import Iterator
@@ -234,10 +235,13 @@ MAY_CHANGE = frozenset(
 def contradictions(recipe: Recipe) -> Iterator[str]:
     """What the types cannot say, one sentence a problem, with the field first."""
     model, data, loss, optim, run = recipe.model, recipe.data, recipe.loss, recipe.optim, recipe.run
+    yield from (f"{path}: must be a finite number" for path in _not_finite(dataclasses.asdict(recipe), ""))
     if (recipe.stage == "metric") != (loss.kind == "metric"):
         yield f"loss.kind: '{loss.kind}' does not fit stage '{recipe.stage}'"
     if loss.kind == "metric" and model.max_depth is None:
         yield "model.max_depth: a metric model needs its largest depth in metres"
+    if model.max_depth is not None and model.max_depth <= 0:
+        yield "model.max_depth: must be above 0"
     if loss.kind == "relative" and model.max_depth is not None:
         yield "model.max_depth: a relative model has none"
     if model.start == "random":
@@ -295,6 +299,17 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
         yield "optim.clip: must be above 0"
     known = set(setting_paths())
     yield from (f"undisclosed: '{path}' is no setting" for path in recipe.undisclosed if path not in known)
+
+
+def _not_finite(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _not_finite(entry, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)):
+        for index, entry in enumerate(value):
+            yield from _not_finite(entry, f"{path}.{index}")
 
 
 def setting_paths() -> list[str]:
