@@ -26,8 +26,8 @@ class LabelRule:
 
     Attributes:
         near: a depth at or below this is a hole; NaN and negative values always are.
-        far: a depth beyond this is a hole, unless it is sky; None has no such limit.
-        sky_from: a depth from here on, infinity included, is sky; None knows no sky by depth.
+        far: a depth beyond this is a hole, unless it is sky; None (or infinity) has no such limit.
+        sky_from: a depth from here on, infinity included, is sky; None knows no sky by depth, and infinity only that.
         zero_is_sky: whether the stored value 0, "nothing was hit", is sky rather than a hole.
         min_valid: share of the image, from 0 to 1, that must be surface; an image below it, or without any surface,
             is refused when it is read.
@@ -74,6 +74,8 @@ def refine(rule: LabelRule, changes: LabelRule | Mapping[str, Any] | None) -> La
     for name, value in changes.items():
         if name not in known:
             raise UsageError(f"label rule has no field '{name}'", hint=f"it has {', '.join(sorted(known))}")
+        if value is None and name in ("far", "sky_from"):
+            continue
         wanted = bool if name == "zero_is_sky" else (int, float)
         if (isinstance(value, bool) and wanted is not bool) or not isinstance(value, wanted):
             raise UsageError(f"label rule: {name} cannot be {value!r}")

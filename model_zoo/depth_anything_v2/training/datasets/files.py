@@ -96,12 +96,12 @@ def read_lines(path: Path, needed_for: str) -> list[str]:
     """Lines of a list file without blank ones and comments.
 
     Raises:
-        DatasetError: it is not there or is no text; `needed_for` says what it is for.
+        DatasetError: it is not there, and then `needed_for` is the hint, or it is no text.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise DatasetError(f"{path}: no such file; {needed_for}") from error
+        raise DatasetError(f"{path}: no such file", hint=needed_for) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read as text: {error}") from error
     lines = (line.strip() for line in text.splitlines())

@@ -22,7 +22,7 @@ FOCAL = 886.81
 SPLIT_FILE = "metadata_images_split_scene_v1.csv"
 SPLITS = ("train", "val", "test", "all")
 BROKEN_CAMERAS = frozenset({("ai_004_009", "cam_01"), ("ai_038_007", "cam_00")})
-"""Cameras with wrong images, named in ml-hypersim issue 22."""
+"""Cameras with wrong images, named in ml-hypersim issue 22; 100 training frames each."""
 
 _COLUMNS = ("scene_name", "camera_name", "frame_id", "included_in_public_release", "split_partition_name")
 _LISTED = re.compile(r"(ai_\d{3}_\d{3})/\S*?(cam_\d{2})\S*?(?:frame\.|_fr)(\d{4})")
@@ -35,7 +35,9 @@ PERCENTILE_BECOMES = 0.8
 
 
 class Hypersim(FileDataset):
-    """Frames of the official split. Source: github.com/apple/ml-hypersim, README; 59,543 / 7,386 / 7,690 images.
+    """Frames of the official split: 59,343 / 7,386 / 7,690 images, and 200 more for training with the broken cameras.
+
+    Source: github.com/apple/ml-hypersim, README.
 
     A pixel is a hole where the distance is NaN or `render_entity_id` is -1 (nothing was hit, as behind most windows).
     Of the entity ids only files that are there are read, unless the image is toned here, which needs them. The set has
@@ -49,6 +51,7 @@ class Hypersim(FileDataset):
             toned as the authors of Hypersim do and advise for training.
         frames: a list file below `root` whose frames are taken out of the split: Depth Anything V2's own lists, or
             Marigold's `filename_list_train_filtered.txt` (at most 3 % holes, some range in depth and colour).
+        broken: take the two cameras whose images are known to be wrong as well, as the split file does.
         partial: leave out scenes of the split that are not on disk, instead of refusing.
         rule: fields of the label rule to change.
     """
@@ -66,12 +69,13 @@ class Hypersim(FileDataset):
         split: str = "train",
         image: str = "preview",
         frames: str | None = None,
+        broken: bool = False,
         partial: bool = False,
         rule: RuleChanges = None,
     ) -> None:
         self.split = one_of("split", split, SPLITS)
         self.image = one_of("image", image, ("preview", "hdf5"))
-        self.frames, self.partial = frames, partial
+        self.frames, self.broken, self.partial = frames, broken, partial
         super().__init__(root, rule=rule)
 
     def _find(self) -> Iterator[str]:
@@ -81,7 +85,9 @@ class Hypersim(FileDataset):
         found = self._on_disk(there) if self.split == "all" else self._of_split(there)
         wanted = self._listed()
         for scene, camera, frame in found:
-            if (scene, camera) not in BROKEN_CAMERAS and (wanted is None or (scene, camera, frame) in wanted):
+            if (scene, camera) in BROKEN_CAMERAS and not self.broken:
+                continue
+            if wanted is None or (scene, camera, frame) in wanted:
                 yield f"{scene}/images/scene_{camera}_final_preview/frame.{frame}"
 
     def _on_disk(self, scenes: set[str]) -> Iterator[tuple[str, str, str]]:

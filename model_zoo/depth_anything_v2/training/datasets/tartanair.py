@@ -25,7 +25,7 @@ class TartanAir(FileDataset):
     Args:
         root: folder of `ENVIRONMENT/`, into which the `image_left` and `depth_left` archives are unpacked.
         environments: names of the worlds to take; all that are on disk if None.
-        leave_out: worlds that are not taken. Users leave out `amusement`, whose depth is unreliable.
+        leave_out: worlds that are not taken; leaving out `amusement` is a habit of users (Depth-Anything-V2 issue 144).
         difficulties: "Easy", "Hard" or both.
         rule: fields of the label rule to change.
     """

@@ -67,9 +67,9 @@ class VirtualKitti2(FileDataset):
         self.variations = usual[1] if variations is None else names("variations", variations)
         for variation in self.variations:
             one_of("variation", variation, VARIATIONS)
-        self.cameras = usual[2] if cameras is None else tuple(cameras)
-        if not self.cameras or any(camera not in (0, 1) for camera in self.cameras):
-            raise UsageError(f"cameras of Virtual KITTI 2 are 0 (left) and 1 (right), got {list(self.cameras)}")
+        if cameras is not None and (not isinstance(cameras, list | tuple) or not {*cameras} <= {0, 1} or not cameras):
+            raise UsageError(f"cameras must be a list of 0 (left) and 1 (right), got {cameras!r}")
+        self.cameras = usual[2] if cameras is None else tuple(sorted({int(camera) for camera in cameras}))
         super().__init__(root, rule=rule)
 
     def _find(self) -> Iterator[str]:
