@@ -21,7 +21,7 @@ class Named(TrainingDataset):
     def __init__(self, name: str, length: int, blocks: list[int] | None = None, metric: bool = True) -> None:
         self.name, self.length, self.metric = name, length, metric
         if blocks is not None:
-            self.blocks = blocks
+            self.block_sizes = blocks
 
     def __len__(self) -> int:
         return self.length

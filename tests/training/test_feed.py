@@ -369,10 +369,12 @@ def test_a_defect_of_a_reader_names_the_sample(how: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_an_error_that_says_so() -> None:
+    before = signal.getsignal(signal.SIGCHLD)
     feed = Feed(Ramps(6, wrong={4: "die"}), PLAIN, batch=2, workers=1)
     with pytest.raises(DatasetError, match=r"(?s)loading data stopped.*fewer workers"):
         list(feed)
     assert next(feed, None) is None
+    assert signal.getsignal(signal.SIGCHLD) == before
 
 
 def test_workers_outlive_a_schedulers_signal_and_end_with_the_feed() -> None:
@@ -380,7 +382,7 @@ def test_workers_outlive_a_schedulers_signal_and_end_with_the_feed() -> None:
 
     before = set(multiprocessing.active_children())
     feed = Feed(Ramps(), PLAIN, batch=2, workers=2)
-    next(feed)
+    assert [next(feed).positions.tolist() for _ in range(2)] == [[0, 1], [2, 3]]  # one from each: both are up
     workers = [process for process in multiprocessing.active_children() if process not in before]
     assert len(workers) == 2
     for process in workers:
@@ -388,12 +390,10 @@ def test_workers_outlive_a_schedulers_signal_and_end_with_the_feed() -> None:
         os.kill(process.pid, signal.SIGTERM)
         os.kill(process.pid, signal.SIGINT)
     assert [len(next(feed)) for _ in range(12)] == [2] * 12
-    started = time.monotonic()
     feed.close()
     for process in workers:
         process.join(10)
-        assert process.exitcode is not None
-    assert time.monotonic() - started < 4
+        assert process.exitcode == 0
 
 
 class Slow(Ramps):
@@ -410,7 +410,7 @@ def test_waiting_is_measured() -> None:
     with Feed(Slow(), PLAIN, batch=2, stop_step=10, workers=2, kind="threads") as feed:
         for _ in feed:
             time.sleep(0.1)
-        assert feed.wait_share < 0.3
+        assert feed.wait_share < 0.5
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import traceback
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -19,6 +20,7 @@ from dabench.errors import DabenchError, DatasetError, SampleError, UsageError
 
 from .augment import change_appearance
 from .concatenated import ConcatenatedDataset
+from .labels import minmax_target
 from .order import Order, Place
 from .perturb import CutMix, Perturbation, draw_box, draw_partner, perturb
 from .recipe_schema import Recipe
@@ -177,20 +179,20 @@ class Assembler:
             example, name = self._example_at(position, bad)
             examples.append(example)
             ids.append(name)
-        images = np.stack([example.image for example in examples])
+        images = [example.image for example in examples]
         target = np.stack([example.target for example in examples])
         valid = np.stack([example.valid for example in examples])
         boxes = None
         if self.settings.cutmix is not None:
             boxes = self._exchange(self.settings.cutmix, positions, (images, target, valid), examples)
-        clean = np.stack([example.clean for example in examples]) if self.settings.keep_clean else None
+        clean = _channels_first([example.clean for example in examples]) if self.settings.keep_clean else None
         return Assembled(
             images=_channels_first(images),
             target=torch.from_numpy(target),
             valid=torch.from_numpy(valid),
             positions=torch.arange(span.start, span.start + span.count),
             ids=tuple(ids),
-            clean_images=None if clean is None else _channels_first(clean),
+            clean_images=clean,
             cutmix=boxes,
             bad=tuple(bad),
         )
@@ -276,7 +278,7 @@ class Assembler:
         self,
         settings: CutMix,
         positions: range,
-        arrays: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.bool_]],
+        arrays: tuple[list[npt.NDArray[np.uint8]], npt.NDArray[np.float32], npt.NDArray[np.bool_]],
         examples: list[_Example],
     ) -> tuple[Tensor, Tensor]:
         """Paste the partner's image, target and mask into the drawn boxes; return (box masks, who has a box)."""
@@ -289,6 +291,7 @@ class Assembler:
             box = draw_box(rng, self.settings.view.size, settings)
             place = position % settings.group
             partner = examples[row - place + draw_partner(rng, place, settings)]
+            images[row] = images[row].copy()  # its partner may still need what is under the box
             images[row][box], target[row][box] = partner.image[box], partner.target[box]
             valid[row][box] = partner.valid[box]
             masks[row][box], applied[row] = True, True
@@ -298,12 +301,9 @@ class Assembler:
         return np.random.default_rng([self.settings.seed, stream, position])
 
 
-def _channels_first(images: npt.NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-
-
-def minmax_target(disparity: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Disparity [H, W] min-max normalised over its valid pixels, of which there must be one; 0 elsewhere."""
-    inside = disparity[valid]
-    low, high = inside.min(), inside.max()
-    return np.where(valid, (disparity - low) / max(high - low, np.float32(1e-12)), np.float32(0)).astype(np.float32)
+def _channels_first(images: list[npt.NDArray[np.uint8]]) -> Tensor:
+    """Images uint8 [H, W, 3] -> uint8 [B, 3, H, W]."""
+    together = np.empty((len(images), 3, *images[0].shape[:2]), np.uint8)
+    for planes, image in zip(together, images, strict=True):
+        cv2.split(image, list(planes))  # writes into the planes; several times faster than a transposed copy
+    return torch.from_numpy(together)

@@ -35,7 +35,7 @@ class Part:
 class ConcatenatedDataset:
     """Indices 0..len-1 over all parts, in the given order. Picklable.
 
-    A set whose attribute `blocks` gives the sizes of its shards keeps them together (see `blocks`).
+    A set whose attribute `block_sizes` gives the sizes of its shards keeps them together (see `blocks`).
     """
 
     def __init__(self, parts: Sequence[Part | TrainingDataset]) -> None:
@@ -92,12 +92,12 @@ class ConcatenatedDataset:
     @property
     def blocks(self) -> tuple[int, ...] | None:
         """Sizes of consecutive shards for `Order`; None where no set has shards."""
-        if all(getattr(part.dataset, "blocks", None) is None for part in self.parts):
+        if all(getattr(part.dataset, "block_sizes", None) is None for part in self.parts):
             return None
         sizes: list[int] = []
         for part in self.parts:
             length = len(part.dataset)
-            own = getattr(part.dataset, "blocks", None)
+            own = getattr(part.dataset, "block_sizes", None)
             if own is None:
                 own = [min(PLAIN_BLOCK, length - start) for start in range(0, length, PLAIN_BLOCK)]
             if sum(own) != length:

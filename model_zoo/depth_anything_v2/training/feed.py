@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -161,17 +162,7 @@ class Feed:
         if self._source is None:
             raise StopIteration
         started = time.perf_counter()
-        try:
-            assembled = next(self._source)
-        except StopIteration:
-            self.close()
-            raise
-        except RuntimeError as error:  # what a DataLoader says of a worker that was killed
-            self.close()
-            raise DatasetError(
-                f"loading data stopped: {error}",
-                hint="a killed worker usually means that memory or /dev/shm is full; use fewer workers",
-            ) from error
+        assembled = self._take(self._source)
         if isinstance(assembled, Failure):
             self.close()
             raise DatasetError(assembled.message, hint=assembled.hint)
@@ -183,6 +174,20 @@ class Feed:
         else:
             self.waited_seconds += now - started
         return batch
+
+    def _take(self, source: Iterator[Assembled | Failure]) -> Assembled | Failure:
+        try:
+            return next(source)
+        except StopIteration:
+            self.close()
+            raise
+        except (RuntimeError, OSError, EOFError) as error:  # a worker died, perhaps while it handed a batch over
+            reason = str(error) or type(error).__name__
+        self.close()
+        return Failure(
+            f"loading data stopped: {reason}",
+            "a killed worker usually means that memory or /dev/shm is full; use fewer workers",
+        )
 
     @property
     def wait_share(self) -> float:
@@ -301,7 +306,13 @@ def _in_processes(
         multiprocessing_context=start_method,
         generator=torch.Generator(),  # else it would draw its seed from the generator that drop path uses
     )
-    yield from loader
+    handler = signal.getsignal(signal.SIGCHLD)
+    batches = iter(loader)
+    if threading.current_thread() is threading.main_thread():
+        # torch has by now set one that raises wherever the training process happens to be when a worker dies, in the
+        # middle of a checkpoint if need be; without it the next batch raises, within seconds
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+    yield from batches
 
 
 class _AsDataset(Dataset["Assembled | Failure"]):

@@ -142,7 +142,7 @@ def view_image(image: npt.NDArray[np.uint8], view: View) -> npt.NDArray[np.uint8
         image = np.asarray(cv2.resize(image, (columns, rows), interpolation=kind), np.uint8)
     if view.matrix is None:
         crop = image[view.top : view.top + view.size[0], view.left : view.left + view.size[1]]
-        return np.ascontiguousarray(crop[:, ::-1] if view.flip else crop)
+        return np.asarray(cv2.flip(crop, 1), np.uint8) if view.flip else np.ascontiguousarray(crop)
     warped = cv2.warpPerspective(
         image,
         view.matrix,
@@ -160,8 +160,9 @@ def view_labels(sample: LabelledSample, view: View) -> Labels:
     if view.matrix is None:
         row = _nearest(height, rows, view.top, view.size[0])
         column = _nearest(width, columns, view.left, view.size[1])
-        picked = np.ix_(row, column[::-1] if view.flip else column)
-        return _labels(sample.disparity[picked], sample.valid[picked], sample.sky[picked])
+        column = column[::-1] if view.flip else column
+        # rows, then columns: several times faster than both at once
+        return _labels(sample.disparity[row][:, column], sample.valid[row][:, column], sample.sky[row][:, column])
     scale_y, scale_x = height / rows, width / columns
     to_source = np.array([[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2], [0, 0, 1]])
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
