@@ -146,7 +146,10 @@ class Checkpoints:
                         tensor.copy_(state[name])
         except CheckpointError:
             raise
-        except Exception as error:  # a damaged file shows up as anything from EOFError to UnpicklingError
+        except (
+            Exception,
+            CheckpointException,
+        ) as error:  # damage shows up as anything from EOFError to UnpicklingError
             raise self._damaged(path, _reason(error)) from error
 
     def _damaged(self, path: Path, reason: str) -> CheckpointError:

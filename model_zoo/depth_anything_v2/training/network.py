@@ -14,8 +14,13 @@ from .output import MARGIN
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def widen(x: Tensor) -> Tensor:
+    """`x` in float32, or as it is where that is wider."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 class WideConv2d(nn.Conv2d):
-    """A convolution that computes in float32 under autocast too.
+    """A convolution that computes in at least float32, under autocast too.
 
     The last one is such: bfloat16 has steps of 2^-7 between 1 and 2, wider than most differences between neighbours,
     which the gradient term of the loss looks at.
@@ -24,9 +29,8 @@ class WideConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] in any floating type -> [B, D, H, W] float32."""
         with torch.autocast(x.device.type, enabled=False):
-            return nn.functional.conv2d(
-                x.float(), self.weight.float(), None if self.bias is None else self.bias.float()
-            )
+            bias = None if self.bias is None else widen(self.bias)
+            return nn.functional.conv2d(widen(x), widen(self.weight), bias)
 
 
 def widen_last(network: DepthAnythingV2) -> None:
@@ -57,7 +61,7 @@ class TrainedNetwork(nn.Module):
             taps = self.network.pretrained(images)
             grid = (images.shape[-2] // 14, images.shape[-1] // 14)
             prediction = self.network.depth_head(taps, grid)
-        prediction = prediction.float()
+        prediction = widen(prediction)
         if self.network.config.max_depth is not None:
             prediction = prediction * self.network.config.max_depth
         return prediction, taps[-1] if self.features else None
