@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dabench.errors import DatasetError, UsageError
@@ -42,6 +42,7 @@ def counts(data: ConcatenatedDataset, number: int) -> Counter[str]:
     return Counter(data.id_of(Place(number, index)) for index in range(len(data)))
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1, 40), st.sampled_from([0.25, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0])), min_size=1, max_size=4

@@ -16,6 +16,7 @@ import torch
 
 from dabench.errors import DatasetError, SampleError, UsageError
 from model_zoo.depth_anything_v2.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from model_zoo.depth_anything_v2.training.assembly import Assembler, Span
 from model_zoo.depth_anything_v2.training.augment import Augmentation
 from model_zoo.depth_anything_v2.training.feed import (
     BadSample,
@@ -457,3 +458,34 @@ def test_recipes_say_what_their_batches_are() -> None:
 def test_what_travels_between_processes_can_be_pickled() -> None:
     event = BadSample(3, "a/1", "torn")
     assert pickle.loads(pickle.dumps(event)) == event
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("how", [{"workers": 0}, {"workers": 2}, {"workers": 2, "kind": "threads"}], ids=str)
+def test_batches_on_a_gpu_are_those_of_the_cpu(how: dict[str, Any]) -> None:
+    with (
+        Feed(Ramps(), STUDENT, batch=4, stop_step=5) as feed,
+        Feed(Ramps(), STUDENT, batch=4, stop_step=5, device="cuda", **how) as other,
+    ):
+        for here, there in zip(feed, other, strict=True):
+            assert there.images.is_cuda and there.target.is_cuda and there.valid.is_cuda
+            torch.testing.assert_close(there.images.cpu(), here.images, rtol=0, atol=1e-6)
+            assert torch.equal(there.target.cpu(), here.target) and there.ids == here.ids
+
+
+def test_everything_that_goes_to_a_gpu_is_page_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    order, data = Order(24, 0), ConcatenatedDataset([Ramps()])
+    assembled = Assembler(data, order, STUDENT).assemble(Span(0, 4))
+    locked: list[int] = []
+
+    def lock(tensor: torch.Tensor) -> torch.Tensor:
+        copy = tensor.clone()
+        locked.append(id(copy))
+        return copy
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lock)
+    pinned = assembled.pin_memory()
+    assert pinned.clean_images is not None and pinned.cutmix is not None
+    moved = [pinned.images, pinned.target, pinned.valid, pinned.clean_images, *pinned.cutmix]
+    assert {id(tensor) for tensor in moved} == set(locked) and len(locked) == 6
+    assert pinned.ids == assembled.ids and torch.equal(pinned.target, assembled.target)

@@ -18,6 +18,7 @@ def indices(order: Order, start: int, count: int) -> list[int]:
     return [order.at(position).index for position in range(start, start + count)]
 
 
+@settings(deadline=None)
 @given(length=st.integers(1, 300), seed=st.integers(0, 2**32), number=st.integers(0, 5))
 def test_a_pass_visits_every_index_once(length: int, seed: int, number: int) -> None:
     order = Order(length, seed)
@@ -26,6 +27,7 @@ def test_a_pass_visits_every_index_once(length: int, seed: int, number: int) -> 
     assert sorted(place.index for place in places) == list(range(length))
 
 
+@settings(deadline=None)
 @given(
     blocks=st.lists(st.integers(0, 20), min_size=1, max_size=30).filter(any),
     window=st.integers(1, 9),
@@ -47,8 +49,8 @@ def test_a_pass_over_shards_visits_every_index_once_from_few_shards_at_a_time(
             assert sum(first[s] <= offset <= last[s] for s in first) <= window
 
 
-@given(length=st.integers(1, 5000), seed=st.integers(0, 2**32))
 @settings(deadline=None, max_examples=40)
+@given(length=st.integers(1, 5000), seed=st.integers(0, 2**32))
 def test_the_permutation_without_memory_is_a_bijection(length: int, seed: int) -> None:
     permutation = FeistelPermutation(length, np.random.default_rng(seed))
     assert sorted(permutation[offset] for offset in range(length)) == list(range(length))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as reference
 
@@ -58,6 +58,7 @@ def test_on_8_bits_it_is_torchvisions_within_rounding() -> None:
         assert np.abs(ours - expected).max() <= 2, name
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5000))
 def test_results_stay_images_and_repeat(seed: int) -> None:
     image = picture(seed % 5)
@@ -72,9 +73,9 @@ def test_results_stay_images_and_repeat(seed: int) -> None:
 @pytest.mark.parametrize(("name", "chance"), [("jitter", 0.8), ("grey", 0.2), ("blur", 0.5)])
 def test_chances_are_the_stated_ones(name: str, chance: float) -> None:
     off = {"jitter": 0.0, "grey": 0.0, "blur": 0.0}
-    settings = Perturbation(**{**off, name: getattr(Perturbation(), name)})
+    only = Perturbation(**{**off, name: getattr(Perturbation(), name)})
     image, count = picture(size=(8, 8)), 1500
-    changed = sum(perturb(np.random.default_rng(s), image, settings) is not image for s in range(count))
+    changed = sum(perturb(np.random.default_rng(s), image, only) is not image for s in range(count))
     assert abs(changed / count - chance) < 4 * np.sqrt(chance * (1 - chance) / count)
 
 
@@ -112,13 +113,14 @@ def test_changing_one_setting_does_not_move_the_others() -> None:
         all_on = perturb(np.random.default_rng(seed), image, Perturbation(jitter=0, grey=0, brightness=0.1))
         np.testing.assert_array_equal(only_blur, all_on)
     states = set()
-    for settings in (Perturbation(), Perturbation(jitter=0, grey=0, blur=0), Perturbation(jitter=1, grey=1, blur=1)):
+    for chances in (Perturbation(), Perturbation(jitter=0, grey=0, blur=0), Perturbation(jitter=1, grey=1, blur=1)):
         rng = np.random.default_rng(5)
-        perturb(rng, image, settings)
+        perturb(rng, image, chances)
         states.add(rng.random())
     assert len(states) == 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([(518, 518), (112, 112), (378, 770), (70, 42)]))
 def test_boxes_lie_inside_with_area_and_aspect_in_range(seed: int, size: tuple[int, int]) -> None:
     rows, columns = draw_box(np.random.default_rng(seed), size, CutMix())

@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dabench.errors import SampleError, UsageError
@@ -35,11 +35,13 @@ def ramp(height: int, width: int, slope: tuple[float, float] = (0.7, 0.3)) -> La
     return LabelledSample("ramp", image, disparity, valid, np.zeros_like(valid), False)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([14, 112, 518]))
 def test_a_square_goal_is_the_size_at_inference(height: int, width: int, side: int) -> None:
     assert covering_size(height, width, (side, side)) == network_size(height, width, side)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([(392, 518), (378, 770), (14, 28)]))
 def test_the_crop_always_fits(height: int, width: int, least: tuple[int, int]) -> None:
     rows, columns = covering_size(height, width, least)
@@ -120,6 +122,7 @@ def test_labels_are_what_scipy_calls_nearest() -> None:
     assert (labels.disparity == expected).mean() > 0.97  # where two centres are equally near, either will do
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.booleans(), st.booleans())
 def test_invalid_pixels_never_bleed(seed: int, strong: bool, turned: bool) -> None:
     """Every disparity in a view is exactly one of the source's valid values, or 0 and invalid; masks likewise."""
@@ -131,8 +134,8 @@ def test_invalid_pixels_never_bleed(seed: int, strong: bool, turned: bool) -> No
     disparity = np.where(valid & ~sky, known, 0).astype(np.float32)
     poisoned = np.where(valid, disparity, np.float32(np.nan))  # a reader that breaks the rule must not spoil the crop
     image = np.zeros((height, width, 3), np.uint8)
-    settings = ViewSettings(size=(28, 42), rotation=10 * turned, strong=STRONG if strong else None)
-    view = draw_view(rng, (height, width), settings)
+    view_settings = ViewSettings(size=(28, 42), rotation=10 * turned, strong=STRONG if strong else None)
+    view = draw_view(rng, (height, width), view_settings)
     for given_disparity in (disparity, poisoned):
         labels = view_labels(LabelledSample("x", image, given_disparity, valid, sky, True), view)
         assert set(np.unique(labels.disparity[labels.valid & ~labels.sky])) <= {0.25, 0.5, 1, 3}

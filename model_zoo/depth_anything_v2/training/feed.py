@@ -42,7 +42,7 @@ class Batch:
         target: float32 [B, H, W]. Relative: disparity in [0, 1], min-max normalised over the crop's valid pixels before
             any CutMix, sky 0. Metric: metres. 0 where not valid.
         valid: bool [B, H, W], pixels that count in the loss.
-        positions: int64 [B], places in the global sequence.
+        positions: int64 [B], places in the global sequence; on the CPU.
         ids: `set/id` of each image.
         clean_images: as `images`, before perturbation and CutMix; None unless asked for.
         cutmix: None without CutMix, else (bool [B, H, W]: pixels that show the partner; bool [B]: images with a box).
