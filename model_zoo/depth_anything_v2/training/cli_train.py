@@ -159,11 +159,10 @@ def scoring_hint(recipe: Recipe, weights: Path) -> str:
         if known is not None and entry.options.get("max_depth") is not None:
             known = known.metric(entry.options["max_depth"])
         if known == config:
-            return f"score it: dabench eval -m {name} --checkpoint {weights}"
-    return (
-        "score it from Python: no catalogued model has this shape, so wrap the network of "
-        f"model_zoo.depth_anything_v2 in a callable (docs/training.md, 'Scoring') and give it {weights}"
-    )
+            side = recipe.data.short_side or min(recipe.data.size)
+            size = "" if side == config.input_size else f" --input-size {side}"
+            return f"score it: dabench eval -m {name} --checkpoint {weights}{size}"
+    return f"no catalogued model has the shape of {weights}: score it from Python (docs/training.md, 'Scoring')"
 
 
 def _console(*, stderr: bool) -> Console:
