@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,11 +138,18 @@ def z_from_ray_distance(distance: npt.NDArray[Any], focal: float) -> FloatMap:
     For a pinhole camera with square pixels and its principal point in the middle of the image; `focal` in pixels.
     Pixel centres lie at whole columns and rows, so of 1024 columns at -511.5 ... 511.5 from the middle.
     """
-    height, width = distance.shape
+    return np.asarray(distance, np.float32) * _z_of_unit_ray(*distance.shape, focal)
+
+
+@lru_cache(maxsize=4)
+def _z_of_unit_ray(height: int, width: int, focal: float) -> FloatMap:
+    """Depth of a point at distance 1, for every pixel; the same for all images of a camera."""
     columns = np.arange(width, dtype=np.float64) - (width - 1) / 2
     rows = np.arange(height, dtype=np.float64) - (height - 1) / 2
-    stretch = np.sqrt((columns[None, :] ** 2 + rows[:, None] ** 2) / focal**2 + 1)
-    return (distance.astype(np.float64) / stretch).astype(np.float32)
+    length = np.sqrt((columns[None, :] ** 2 + rows[:, None] ** 2) / focal**2 + 1)
+    z = (1 / length).astype(np.float32)
+    z.setflags(write=False)
+    return z
 
 
 def minmax_target(disparity: FloatMap, valid: Mask) -> FloatMap:

@@ -50,7 +50,8 @@ class Hypersim(FileDataset):
         image: "preview", the JPEG that Depth Anything V2's lists name, or "hdf5", the colour in high dynamic range,
             toned as the authors of Hypersim do and advise for training.
         frames: a list file below `root` whose frames are taken out of the split: Depth Anything V2's own lists, or
-            Marigold's `filename_list_train_filtered.txt` (at most 3 % holes, some range in depth and colour).
+            Marigold's `filename_list_train_filtered.txt` (at most 3 % holes, some range in depth and colour; 53,885
+            images, 100 of them of a broken camera).
         broken: take the two cameras whose images are known to be wrong as well, as the split file does.
         partial: leave out scenes of the split that are not on disk, instead of refusing.
         rule: fields of the label rule to change.
