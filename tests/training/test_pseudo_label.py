@@ -185,7 +185,7 @@ def test_mad_and_health_count_what_they_say() -> None:
 def network() -> DepthAnythingV2:
     torch.manual_seed(0)
     network = DepthAnythingV2(CONFIGS["tiny"]).eval().requires_grad_(False)
-    network.depth_head.scratch.output_conv2[2].bias.fill_(0.3)
+    network.get_parameter("depth_head.scratch.output_conv2.2.bias").fill_(0.3)
     return network
 
 
@@ -197,7 +197,7 @@ def test_labels_are_the_networks_output_at_its_own_size(flip: bool, network: Dep
     found = members(tmp_path / "out" / "set-000000.tar")
     for number in range(2):
         image = np.asarray(Image.open(images / f"{number:03d}.png"))
-        size = network_size(*image.shape[:2], 56)
+        size = network_size(image.shape[0], image.shape[1], 56)
         batch = torch.from_numpy(prepare(image, size))[None]
         expected = network(batch)[0]
         if flip:
@@ -248,7 +248,7 @@ def test_images_of_one_size_are_computed_together_and_written_in_order(tmp_path:
     assert list(found) == [stem + suffix for stem in stems for suffix in (".depth.png", ".json")] + ["_shard.json"]
     for number, stem in enumerate(stems):
         image = np.asarray(Image.open(images / f"{stem}.png"))
-        x = prepare(image, network_size(*image.shape[:2], 28))
+        x = prepare(image, network_size(image.shape[0], image.shape[1], 28))
         facts = msgspec.json.decode(found[f"{stem}.json"], type=LabelFacts)
         expected = np.maximum(x[0] - x.min(), 0)
         assert np.abs(decode_label(found[f"{stem}.depth.png"], facts, "x") - expected).max() < 1e-4, number
@@ -454,6 +454,42 @@ def test_one_of_many_takes_a_shard(tmp_path: Path) -> None:
             assert claims.take(shard) is not None
 
 
+@pytest.mark.parametrize(("seen", "there"), [(None, 5), (3, 0)])
+def test_a_claim_made_on_an_old_listing_is_withdrawn(
+    seen: int | None, there: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between listing and creating, the claims that were seen went, and another worker made its own."""
+    claims = Claims(tmp_path / "c", 60)
+    other = put_claim(claims, "s", msgspec.structs.replace(this_process(), machine="elsewhere"), 0, there)
+    listing = claims._generations
+    answers = [[] if seen is None else [(seen, claims.folder / f"s.{seen}.claim")]]
+    monkeypatch.setattr(claims, "_generations", lambda shard: answers.pop() if answers else listing(shard))
+    assert claims.take("s") is None and not answers
+    assert list(claims.folder.glob("*.claim")) == [other]
+
+
+def test_a_successor_ends_a_claim_whose_file_is_still_there(tmp_path: Path) -> None:
+    claims = Claims(tmp_path / "c", 60)
+    claim = claims.take("s")
+    assert claim is not None and claim.held()
+    put_claim(claims, "s", msgspec.structs.replace(this_process(), machine="elsewhere"), 0, 1)
+    assert not claim.held() and claim.path.exists()
+
+
+def test_a_shard_finished_while_it_was_being_claimed_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LabelStore(tmp_path, 60)
+    take = store.claims.take
+
+    def late(shard: str) -> Any:
+        store.tar(shard).write_bytes(b"of another, which has released its claim by now")
+        return take(shard)
+
+    monkeypatch.setattr(store.claims, "take", late)
+    assert store.claim("s") is None and list(store.claims.folder.glob("*.claim")) == []
+
+
 def test_a_heartbeat_keeps_a_claim_and_notices_a_loss(tmp_path: Path) -> None:
     claims = Claims(tmp_path / "c", 0.6)
     claim = claims.take("s")
@@ -484,6 +520,10 @@ def test_a_worker_that_lost_its_lease_cannot_commit(tmp_path: Path) -> None:
             assert writer.commit(summary_of("quick"))
     assert read_summary(store.tar("s")).shard == "quick"
     assert store.claim("s") is None, "done"
+    store.tar("s").unlink()
+    with ShardWriter(store, slow) as late:
+        assert not late.commit(summary_of("late")), "even where nothing but the claim speaks against it"
+    assert not store.done("s")
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")] == []
 
 

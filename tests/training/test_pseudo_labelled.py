@@ -35,7 +35,7 @@ def forward(x: torch.Tensor) -> torch.Tensor:
 
 
 def expected_label(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    x = prepare(image, network_size(*image.shape[:2], 28))
+    x = prepare(image, network_size(image.shape[0], image.shape[1], 28))
     values = x[1] + 5
     values[: x.shape[1] // 4] = 0
     return values
