@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import secrets
-import socket
 import threading
 import time
 from pathlib import Path
@@ -46,7 +46,7 @@ def _machine() -> str:
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = str(Path("/proc/self/ns/pid").readlink())
-    return f"{socket.gethostname()} {boot} {namespace}".strip()
+    return f"{platform.node()} {boot} {namespace}".strip()
 
 
 def _start_time(pid: int) -> str:
