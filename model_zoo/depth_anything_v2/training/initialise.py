@@ -18,6 +18,8 @@ BRIGHTNESS_SHARE = 2 / 3
 def cosine_patch_filters(count: int, size: int = PATCH_SIZE) -> Tensor:
     """Lowest `count` two-dimensional cosines over RGB patches, [count, 3, size, size], with equal response on images.
 
+    There are size * size cosines a colour, so a large `count` gets fewer filters than it asks for.
+
     Natural images have amplitude ~ 1 / frequency; multiplying it out whitens the tokens, which random filters leave
     dominated by the patch mean. A third of the filters look at blue-yellow and red-green, at their lowest frequencies.
     """
@@ -75,7 +77,8 @@ def initialise(model: DepthAnythingV2, seed: int, output_bias: float = 1.0) -> N
             key.copy_(query.mul_(1.4))
             for last in (block.attn.proj, block.mlp.fc2):
                 last.weight.mul_((2 * len(encoder.blocks)) ** -0.5 * 2)
-        encoder.patch_embed.proj.weight.copy_(cosine_patch_filters(model.config.embed_dim))
+        filters = cosine_patch_filters(model.config.embed_dim)
+        encoder.patch_embed.proj.weight[: len(filters)].copy_(filters)  # a wide network's others stay random
         encoder.pos_embed.copy_(sinusoidal_table(model.config.table_size, model.config.embed_dim))
         nn.init.normal_(encoder.cls_token, std=0.02, generator=generator)
         for name, unit in scratch.named_modules():
