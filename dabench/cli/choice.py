@@ -62,7 +62,7 @@ def is_pattern(name: str) -> bool:
 
 
 def matching(pattern: str) -> list[Protocol]:
-    """The protocols whose name or id matches a shell pattern.
+    """The protocols whose name matches a shell pattern, each in its newest version; with an @, all ids that match.
 
     Raises:
         UsageError: none does; names the nearest.
@@ -70,7 +70,10 @@ def matching(pattern: str) -> list[Protocol]:
     from dabench import protocols
 
     known = protocols.all_protocols()
-    found = [p for i, p in known.items() if fnmatchcase(p.name, pattern) or fnmatchcase(i, pattern)]
+    if "@" in pattern:
+        found = [p for i, p in known.items() if fnmatchcase(i, pattern)]
+    else:
+        found = [p for p in known.values() if fnmatchcase(p.name, pattern) and p == protocols.get(p.name)]
     if not found:
         plain = "".join(c for c in pattern if c not in "*?[]").rstrip("-@")
         names = {p.name for p in known.values()} | {p.dataset.name for p in known.values()}

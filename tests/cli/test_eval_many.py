@@ -12,6 +12,7 @@ import pytest
 
 from dabench import protocols
 from dabench.cli import main
+from dabench.cli.choice import matching
 from dabench.cli.progress import running_scores
 from dabench.run import PassProgress, Progress
 
@@ -65,6 +66,11 @@ def summaries(answer: Answer) -> dict[str, Any]:
 
 
 class TestPatterns:
+    def test_a_pattern_takes_the_newest_versions_unless_it_speaks_of_versions(self) -> None:
+        found = {p.id for p in matching("kitti-unidepth*")}
+        assert "kitti-unidepth@2" in found and "kitti-unidepth@1" not in found
+        assert {p.id for p in matching("kitti-unidepth@*")} == {"kitti-unidepth@1", "kitti-unidepth@2"}
+
     def test_all_that_match_are_scored(self, dabench: Command) -> None:
         answer = dabench("eval", "-m", "constant", "-p", "mini-*", "--limit", 2, "--json")
         assert answer.code == 0, answer.err
