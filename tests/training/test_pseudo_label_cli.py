@@ -117,6 +117,26 @@ def test_sigterm_gives_the_shard_back(tmp_path: Path) -> None:
     assert LabelStore(out).status().claimed == ()
 
 
+@pytest.mark.slow
+def test_a_flagged_shard_does_not_end_the_others_under_torchrun(tmp_path: Path) -> None:
+    images, out = write_images(tmp_path / "set", 160), tmp_path / "labels"
+    for number in range(80):  # the first worker is through at once, and with exit code 1
+        (images / f"{number:03d}.jpg").write_text("no image")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dabench"]
+    arguments = ["pseudo-label", "--images", images, *TINY, "--out", out, "--shard-size", "80", "--batch-size", "1"]
+    done = subprocess.run(
+        [*launch, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 1, done.stderr
+    status = LabelStore(out).status()
+    assert (status.done, status.flagged, status.claimed) == (("set-000000", "set-000001"), ("set-000000",), ())
+    assert read_summary(out / "set-000001.tar").labelled == 80
+
+
 def test_wrong_calls(tmp_path: Path) -> None:
     images = write_images(tmp_path / "set", 1)
     for arguments, message in (

@@ -85,6 +85,13 @@ def test_every_label_meets_its_image(folder: Path) -> None:
         data[9]
 
 
+def test_labels_are_beside_a_root_that_is_a_link(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    folder.rename(tmp_path / "elsewhere" / "set")
+    folder.symlink_to(tmp_path / "elsewhere" / "set")
+    assert len(PseudoLabelled(folder, labels="../labels")) == 9
+
+
 def test_labels_may_be_brought_to_the_image(folder: Path) -> None:
     data = PseudoLabelled(folder, labels="../labels", resize="label")
     for index in range(3):

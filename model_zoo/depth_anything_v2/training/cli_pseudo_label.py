@@ -54,7 +54,10 @@ def pseudo_label(
     max_failed: Annotated[float, typer.Option(min=0, max=1, help="Share of bad images that flags a shard.")] = 0.01,
     limit_shards: Annotated[int | None, typer.Option(min=1, help="Shards that this worker does at most.")] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Stay until every shard is done, taking over those of dead workers.")
+        bool,
+        typer.Option(
+            "--wait", help="Stay until every shard is done, taking over those of dead workers; as under torchrun."
+        ),
     ] = (False),
     previews: Annotated[bool, typer.Option("--previews", help="Write a picture of 16 labels of each shard.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
@@ -105,7 +108,7 @@ def pseudo_label(
         max_failed_share=max_failed,
         previews=previews,
         limit=limit_shards,
-        wait=wait,
+        wait=wait or "TORCHELASTIC_RUN_ID" in os.environ,  # torchrun ends all workers when one ends with code 1
         **({} if workers is None else {"threads": workers}),
     )
     with _stop_on_signals() as stop, _bar(stderr, len(shards)) as progress:

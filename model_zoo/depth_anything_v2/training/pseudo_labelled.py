@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -65,7 +66,8 @@ class PseudoLabelled(TrainingDataset):
         roots = [Path(path) for path in roots]
         if not roots:
             raise UsageError("no images are given", hint="give a folder or tar shards")
-        self.labels, self.resize = roots[0] / labels, resize
+        # by the text, as a symbolic link at the root should not move it
+        self.labels, self.resize = Path(os.path.normpath(roots[0] / labels)), resize
         store = LabelStore(self.labels)
         manifest = store.manifest()
         self.teacher = _agreed_teacher(self.labels, manifest, teacher)

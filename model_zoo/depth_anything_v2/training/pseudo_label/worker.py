@@ -159,7 +159,8 @@ def label_shards(
                     stop.wait(min(POLL, options.lease / 4))
                     continue
             break
-    report.held = sum(shard.name in store.claims.live() and not store.done(shard.name) for shard in queue)
+    live = store.claims.live()
+    report.held = sum(shard.name in live and not store.done(shard.name) for shard in queue)
     report.stopped = stop.is_set()
     report.seconds = time.monotonic() - started
     return report
