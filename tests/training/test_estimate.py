@@ -207,7 +207,7 @@ def test_a_damaged_set_is_an_answer(tmp_path: Path) -> None:
     folder = tmp_path / "mini" / "sketches-0"
     folder.mkdir(parents=True)
     count = estimate(load_recipe("mini"), tmp_path).sets[0]
-    assert count.state == "missing" and "sketches-0" in count.problem and count.images == 1000
+    assert count.state == "missing" and "sketches-0" in count.problem and count.images == 600
 
 
 def test_the_docs_have_these_costs() -> None:

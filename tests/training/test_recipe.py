@@ -288,3 +288,16 @@ def test_every_set_has_a_reader_that_knows_its_options(name: str) -> None:
         count = getattr(reader, "paper_count", None)
         if name == "paper-teacher-giant":
             assert choice.expected == count, choice.dataset
+
+
+def test_one_folder_is_made_in_one_way_and_nothing_held_out_is_trained_on() -> None:
+    made: dict[str, object] = {}
+    trained, held_out = set(), set()
+    for name in available_recipes():
+        data = load_recipe(name).data
+        for choice in (*data.sets, *data.validation):
+            if choice.generate is not None:
+                assert made.setdefault(choice.root, choice.generate) == choice.generate, (name, choice.root)
+        trained |= {(c.generate.by, c.generate.seed) for c in data.sets if c.generate}
+        held_out |= {(c.generate.by, c.generate.seed) for c in data.validation if c.generate}
+    assert made and held_out and not trained & held_out

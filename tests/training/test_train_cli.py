@@ -59,7 +59,7 @@ def test_a_dry_run_needs_no_data(recipe: str, facts: list[str], tmp_path: Path) 
 def test_a_dry_run_says_what_an_override_does(tmp_path: Path) -> None:
     root = ["--data-root", str(tmp_path)]
     shown = run("mini", "--dry-run", *root, *with_sets("run.steps=100", "data.batch=40"), "--tflops", "1")
-    assert "100 of 40 images" in shown and "2.00, 50.0 steps each" in shown and "time (estimate)" in shown
+    assert "100 of 40 images" in shown and "3.33, 30.0 steps each" in shown and "time (estimate)" in shown
     assert list(tmp_path.iterdir()) == []
     spread = run("paper-teacher-giant", "--dry-run", *root, "--processes", "16")
     assert "batch 64 over 16 processes" in spread
