@@ -163,8 +163,8 @@ class Run:
 
     precision: of the network's arithmetic; weights and losses stay float32. shard: "ddp" or "fsdp2". accumulate:
         pieces a batch is computed in. keep: checkpoints left on disk. nan_limit: steps that may be skipped for a
-        non-finite loss or gradient. A network counts as dead, after `alarm_grace` steps, when for `alarm_patience` steps
-        L_ssi was within `alarm_constant_band` of 1 (a constant output), the share of zero outputs above
+        non-finite loss or gradient. A network counts as dead, after `alarm_grace` steps, when for `alarm_patience`
+        steps L_ssi was within `alarm_constant_band` of 1 (a constant output), the share of zero outputs above
         `alarm_zero_share`, or the spread below `alarm_spread_floor`; and as diverging when the loss was above
         `alarm_divergence` times its running median as long.
     """
