@@ -80,6 +80,8 @@ def test_shards_stay_together_and_plain_sets_come_in_blocks() -> None:
 def test_ids_carry_the_sets_name_and_read_reads_it() -> None:
     data = ConcatenatedDataset([Named("a", 2), Named("b", 3, metric=False)])
     assert [data.id_of(Place(0, index)) for index in range(5)] == ["a/0", "a/1", "b/0", "b/1", "b/2"]
+    twice = ConcatenatedDataset([Named("a", 1), Named("b", 1), Named("a", 1)])
+    assert [twice.id_of(Place(0, index)) for index in range(3)] == ["a.1/0", "b/0", "a.3/0"]
     assert data.read(Place(3, 4)).id == "2"
     assert (data.name, data.metric, ConcatenatedDataset([Named("a", 2)]).metric) == ("a+b", False, True)
 

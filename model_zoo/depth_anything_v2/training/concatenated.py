@@ -51,6 +51,8 @@ class ConcatenatedDataset:
                     hint="check its root and its split, or raise repeat",
                 )
         self.ends = np.cumsum([part.count for part in self.parts])
+        names = [part.dataset.name for part in self.parts]
+        self.labels = tuple(n if names.count(n) == 1 else f"{n}.{i}" for i, n in enumerate(names, start=1))
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -65,7 +67,12 @@ class ConcatenatedDataset:
         return "+".join(part.dataset.name for part in self.parts)
 
     def locate(self, place: Place) -> tuple[TrainingDataset, int]:
-        """The set and the index in it that `place` means.
+        """The set and the index in it that `place` means."""
+        number, index = self._locate(place)
+        return self.parts[number].dataset, index
+
+    def _locate(self, place: Place) -> tuple[int, int]:
+        """Number of the part, and the index in its set.
 
         Whole repeats are copies. What is left takes evenly spaced images, and another phase in every pass.
         """
@@ -77,7 +84,7 @@ class ConcatenatedDataset:
         if left_over < length:
             phase = place.pass_number * _GOLDEN % 1.0
             inner = min(int((inner + phase) * (length / left_over)), length - 1)
-        return part.dataset, inner
+        return number, inner
 
     def read(self, place: Place) -> LabelledSample:
         """The image at `place`; raises what its set raises."""
@@ -85,9 +92,9 @@ class ConcatenatedDataset:
         return dataset[index]
 
     def id_of(self, place: Place) -> str:
-        """`set/id`, unique over all parts."""
-        dataset, index = self.locate(place)
-        return f"{dataset.name}/{dataset.id_of(index)}"
+        """`set/id`, unique over all parts; sets of one kind are numbered, `set.2/id`."""
+        number, index = self._locate(place)
+        return f"{self.labels[number]}/{self.parts[number].dataset.id_of(index)}"
 
     @property
     def blocks(self) -> tuple[int, ...] | None:
