@@ -451,6 +451,8 @@ def test_recipes_say_what_their_batches_are() -> None:
     assert student.perturbation == Perturbation() and student.cutmix is not None and student.cutmix.chance == 0.5
     teacher = feed_settings(load_recipe("paper-teacher-giant"))
     assert teacher.perturbation is None and teacher.cutmix is None and teacher.view.hflip == 0.5
+    assert student.view.strong is None and teacher.view.strong is None
+    assert feed_settings(load_recipe("mini")).view.strong is not None
     metric = feed_settings(load_recipe("metric-hypersim-small"))
     assert metric.task == "metric" and metric.depth_range == (1e-3, 20.0)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dabench.errors import DabenchError, DatasetError, SampleError, UsageError
 
-from .augment import change_appearance
+from .augment import Augmentation, change_appearance
 from .concatenated import ConcatenatedDataset
 from .labels import minmax_target
 from .order import Order, Place
@@ -86,7 +86,13 @@ def feed_settings(recipe: Recipe) -> FeedSettings:
     )
     cutmix = CutMix(data.cutmix, data.cutmix_area, data.cutmix_aspect, data.cutmix_group)
     return FeedSettings(
-        view=ViewSettings(data.size, data.short_side, hflip=data.hflip, rotation=data.rotation),
+        view=ViewSettings(
+            data.size,
+            data.short_side,
+            hflip=data.hflip,
+            rotation=data.rotation,
+            strong=Augmentation() if data.strong else None,
+        ),
         seed=data.seed,
         task=recipe.loss.kind,
         depth_range=(1e-3, recipe.model.max_depth or 80.0),
