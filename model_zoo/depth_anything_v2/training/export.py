@@ -12,14 +12,15 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from dabench.errors import CheckpointError
+from dabench.errors import CheckpointError, SampleError
 
 from ..checkpoint import save_state
 from ..model import DepthAnythingV2
-from ..preprocess import network_size, prepare
+from .concatenated import ConcatenatedDataset
 from .distributed import whole
-from .network import close_on_images
-from .validation import predict
+from .network import close_output_at
+from .order import Order, Place
+from .validation import in_threads, predict
 
 TILE_HEIGHT = 160
 """Rows of one image in the picture."""
@@ -44,13 +45,31 @@ def gather_network(network: DepthAnythingV2, *, keep: bool) -> DepthAnythingV2 |
     return copy.eval().requires_grad_(False)
 
 
-def close(network: DepthAnythingV2, images: Sequence[npt.NDArray[np.uint8]], side: int) -> None:
+def first_images(data: ConcatenatedDataset, seed: int, count: int) -> list[npt.NDArray[np.uint8]]:
+    """The first readable images of a run's order, at most `count`; uint8 RGB [H, W, 3]."""
+    order, images = Order(len(data), seed, data.blocks), []
+    for position in range(min(2 * count, len(data))):
+        try:
+            images.append(data.read(Place(0, order.at(position).index)).image)
+        except SampleError:
+            continue
+        if len(images) == count:
+            break
+    return images
+
+
+def close(network: DepthAnythingV2, images: Sequence[npt.NDArray[np.uint8]], side: int, threads: int = 1) -> None:
     """Close an opened output in place, so that nothing on `images` (uint8 RGB, any sizes) is clipped."""
     if not isinstance(network.depth_head.scratch.output_conv2[3], nn.Identity):
         return
-    sizes = (network_size(image.shape[0], image.shape[1], side) for image in images)
-    prepared = [prepare(image, size) for image, size in zip(images, sizes, strict=True)]
-    close_on_images(network, [torch.from_numpy(image)[None] for image in prepared])
+    device = next(network.parameters()).device
+
+    def extremes(image: npt.NDArray[np.uint8]) -> tuple[float, float]:
+        values = predict(network, image, side, device)  # extremes that resizing hides fit in the margin
+        return float(values.min()), float(values.max())
+
+    lows, highs = zip(*in_threads(extremes, images, threads), strict=True)
+    close_output_at(network, min(lows), max(highs))
 
 
 def export(network: DepthAnythingV2, path: Path, metadata: Mapping[str, str]) -> Path:

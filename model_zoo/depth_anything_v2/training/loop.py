@@ -22,25 +22,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dabench.errors import CheckpointError, DabenchError, SampleError, UsageError
+from dabench.errors import CheckpointError, DabenchError, UsageError
 
 from .alarms import Alarms, finite
 from .checkpoints import Checkpoints
 from .concatenated import ConcatenatedDataset, Part
 from .distributed import World, open_world, spread, whole
-from .export import close, export, gather_network, picture
+from .export import close, export, first_images, gather_network, picture
 from .feed import Batch, Feed, feed_settings
 from .gradients import Gradients, StepLoss
 from .interrupt import stopped_by_signals
 from .network import TrainedNetwork
 from .objectives import LossSettings, Objective
 from .optim import Average, make_optimisers, set_rates, states_by_name
-from .order import Order, Place
 from .recipe import Recipe, SetChoice
 from .run_folder import prepare_folder, refuse_other_recipe
 from .scaling import LossScale
@@ -320,6 +317,7 @@ class Trainer:
                 min(self.recipe.data.size),
                 self.world,
                 max_depth=self.recipe.model.max_depth,
+                threads=self.threads,
             )
         self.scores = scores
         return {f"validation/{name}": value for name, value in scores.items()}
@@ -369,29 +367,17 @@ class Trainer:
         path, preview = self.out / "model.safetensors", self.out / "predictions.jpg"
         problem: DabenchError | None = None
         if network is not None:
-            side = min(self.recipe.data.size)
+            side, seed = min(self.recipe.data.size), self.recipe.data.seed
             network.to(self.world.device)
             try:
-                close(network, self._images(self.data, CALIBRATION_IMAGES), side)
+                close(network, first_images(self.data, seed, CALIBRATION_IMAGES), side, self.threads)
                 export(network, path, {"name": self.recipe.name, "training": self._summary()})
-                picture(network, self._images(self.held_out or self.data, SHOWN_IMAGES), side, preview)
+                picture(network, first_images(self.held_out or self.data, seed, SHOWN_IMAGES), side, preview)
             except DabenchError as error:
                 problem = error
         if self.world.any(problem is not None):
             raise problem or CheckpointError(f"{path} could not be written by the first process")
         return path, preview
-
-    def _images(self, data: ConcatenatedDataset, count: int) -> list[npt.NDArray[np.uint8]]:
-        """The first readable images of the run's order."""
-        order, images = Order(len(data), self.recipe.data.seed, data.blocks), []
-        for position in range(min(2 * count, len(data))):
-            try:
-                images.append(data.read(Place(0, order.at(position).index)).image)
-            except SampleError:
-                continue
-            if len(images) == count:
-                break
-        return images
 
     def _summary(self) -> str:
         facts = {

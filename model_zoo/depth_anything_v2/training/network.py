@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -75,18 +74,14 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 
 @torch.no_grad()
-def close_on_images(network: DepthAnythingV2, images: Iterable[Tensor]) -> None:
-    """Put the last ReLU back in place of `open_output`'s identity, clipping nothing on `images` (batches [B, 3, H, W]).
+def close_output_at(network: DepthAnythingV2, low: float, high: float) -> None:
+    """Put the last ReLU back in place of `open_output`'s identity, in place.
 
-    One scale and one shift for all images, so pixels keep their order; outputs on `images` lie in [MARGIN, 1 + MARGIN].
+    Outputs from `low` to `high` end up in [MARGIN, 1 + MARGIN], by one scale and one shift, so pixels keep their order.
     """
-    last, device = network.depth_head.scratch.output_conv2[2], next(network.parameters()).device
+    last = network.depth_head.scratch.output_conv2[2]
     assert isinstance(last, nn.Conv2d) and last.bias is not None
-    network.eval()
-    ranges = [network(batch.to(device)).aminmax() for batch in images]
-    if ranges:
-        low = min(float(r.min) for r in ranges)
-        span = max(max(float(r.max) for r in ranges) - low, 1e-6)
-        last.weight.div_(span)
-        last.bias.sub_(low).div_(span).add_(MARGIN)
+    span = max(high - low, 1e-6)
+    last.weight.div_(span)
+    last.bias.sub_(low).div_(span).add_(MARGIN)
     network.depth_head.scratch.output_conv2[3] = nn.ReLU(inplace=True)

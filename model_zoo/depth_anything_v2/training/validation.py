@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,9 @@ from .order import Place
 from .rendered import DISPARITY_LEVELS, drawn_pairs
 from .sample import LabelledSample
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 PAIRS = 50
 """Point pairs drawn of an image, half of them won by the upper point."""
 
@@ -30,6 +35,7 @@ def evaluate(
     world: World,
     *,
     max_depth: float | None,
+    threads: int = 1,
 ) -> dict[str, float]:
     """Means over images 0 to `count` - 1, each process taking every `world.size`-th; equal in all processes.
 
@@ -39,22 +45,30 @@ def evaluate(
     """
     model.eval()
     names = ("loss", "pairs") if max_depth is None else ("absrel", "d1")
-    sums, weights = np.zeros(2), np.zeros(2)
-    for start in range(0, count, world.size):
+
+    def score(start: int) -> list[float | None]:
         # All processes call the network equally often: a sharded one gathers its weights together.
         index = start + world.rank
         sample = _read(read, min(index, count - 1))
         image = np.zeros((side, side, 3), np.uint8) if sample is None else sample.image
         prediction = predict(model, image, side, world.device)
         if sample is None or index >= count:
-            continue
-        scores = _relative(prediction, sample, index) if max_depth is None else _metric(prediction, sample, max_depth)
-        for place, score in enumerate(scores):
-            if score is not None:
-                sums[place] += score
-                weights[place] += 1
-    totals = world.all_reduce(torch.tensor(np.concatenate([sums, weights]), device=world.device)).tolist()
+            return [None, None]
+        return _relative(prediction, sample, index) if max_depth is None else _metric(prediction, sample, max_depth)
+
+    rows = in_threads(score, range(0, count, world.size), threads)
+    sums = [sum(value for value in column if value is not None) for column in zip(*rows, strict=True)]
+    weights = [sum(value is not None for value in column) for column in zip(*rows, strict=True)]
+    totals = world.all_reduce(torch.tensor([*sums, *weights], dtype=torch.float64, device=world.device)).tolist()
     return {name: totals[i] / totals[2 + i] for i, name in enumerate(names) if totals[2 + i]}
+
+
+def in_threads(function: Callable[[T], R], items: Iterable[T], threads: int) -> list[R]:
+    """`function` of every item in `threads` threads of one core each; on a CPU far faster for small networks."""
+    if threads == 1:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return list(pool.map(function, items))
 
 
 @torch.no_grad()
