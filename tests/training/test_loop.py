@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from dabench.errors import CheckpointError, UsageError
 from model_zoo.depth_anything_v2.checkpoint import build, load_state
@@ -341,3 +343,66 @@ def test_settings_that_do_not_go_together_are_refused(trainer: Callable[..., loo
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         prepare_folder(recipe, tmp_path / "file" / "run", World(), resume=True, fresh=False)
+
+
+class Board:
+    """Stands in for TensorBoard's writer."""
+
+    def __init__(self, folder: str, purge_step: int) -> None:
+        self.folder, self.purge_step, self.closed = folder, purge_step, False
+        self.scalars: list[tuple[str, float, int]] = []
+        boards.append(self)
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.scalars.append((name, value, step))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+boards: list[Board] = []
+
+
+def test_numbers_go_to_the_board_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = Board  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    boards.clear()
+    with View(tmp_path, World(), "test", 7, 10) as view:
+        view.record({"step": 8, "loss": 0.5, "loss/data": float("nan")})
+    (board,) = boards
+    assert (board.folder, board.purge_step, board.closed) == (str(tmp_path / "tensorboard"), 7, True)
+    assert board.scalars == [("loss", 0.5, 8)]
+    assert lines(tmp_path / "log.jsonl") == [{"step": 8, "loss": 0.5, "loss/data": None}]  # NaN is no JSON
+
+
+def test_without_a_board_there_is_a_note_and_plain_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with caplog.at_level("INFO", logger="training"), View(tmp_path, World(), "test", 0, 10) as view:
+        view.record({"step": 1, "loss": 0.5})
+        view.event({"event": "output_drift", "now": 30.0})
+    assert any("pip install tensorboard" in message for message in caplog.messages)
+    assert "step 1/10 loss 0.5" in caplog.messages and "event=output_drift now=30" in caplog.messages
+
+
+def test_a_terminal_gets_a_live_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    shown = io.StringIO()
+    view = View(tmp_path, World(), "my run", 0, 10)
+    view.console = Console(file=shown, force_terminal=True, width=120)
+    with view:
+        view.record({"step": 4, "loss": 0.25, "images_per_second": 33.0})
+        view.advance(4)
+        view.event({"event": "bad_sample", "id": "set/[red]7"})
+    text = shown.getvalue()
+    assert "my run" in text and "4/10" in text and "loss 0.25" in text and "images_per_second 33" in text
+    assert "set/[red]7" in text  # names are not markup
+
+
+def test_other_processes_are_silent_but_for_events(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with View(tmp_path, World(rank=3, size=4), "test", 0, 10) as view:
+        view.record({"step": 1, "loss": 0.5})
+        view.event({"event": "bad_sample", "id": "x"})
+    assert [path.name for path in tmp_path.iterdir()] == ["events_0003.jsonl"]

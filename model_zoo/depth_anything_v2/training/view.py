@@ -17,7 +17,13 @@ from .distributed import World
 
 log = logging.getLogger("training")
 
-LOSSES_FIRST = ("loss", "images_per_second", "wait_share", "learning_rate", "gradient_norm")
+FIRST = ("loss", "images_per_second", "wait_share", "learning_rate", "gradient_norm")
+
+LOG_ONLY = {
+    "step", "loss/nonfinite", "spread", "zero_share", "magnitude", "interval_seconds", "seconds", "skipped",
+    "bad_images",
+}  # fmt: skip
+"""Numbers for log.jsonl and TensorBoard that a line on the screen has no room for."""
 
 
 class View:
@@ -87,8 +93,8 @@ class View:
             for key, value in clean.items():
                 if isinstance(value, int | float) and key != "step":
                     self._board.add_scalar(key, value, step)
-        first = [key for key in LOSSES_FIRST if key in record]
-        shown = [*first, *(key for key in record if key not in first and key != "step")]
+        first = [key for key in FIRST if key in record]
+        shown = [*first, *(key for key in record if key not in first and key not in LOG_ONLY)]
         if self._progress is not None:
             numbers = " ".join(f"{key} {_short(record[key])}" for key in shown[:3])
             self._progress.update(self._task, completed=step, numbers=numbers)
