@@ -98,6 +98,15 @@ def test_a_bad_number_or_a_signal_in_one_process_concerns_all(tmp_path: Path) ->
     assert [event["event"] for event in events] == ["skipped_step"] and len(events[0]["images"]) == 2
 
 
+@pytest.mark.slow
+def test_accumulated_pieces_hold_the_same_images_at_any_number_of_processes(tmp_path: Path) -> None:
+    """Pieces of two images, one of which may not count: each piece's mean must be over both processes."""
+    settings = {"run__accumulate": 2, "run__steps": 2}
+    expected = launch(tmp_path / "one", 1, float64=True, set=settings)
+    found = launch(tmp_path / "two", 2, float64=True, set=settings)
+    assert_same_weights(found, expected)
+
+
 def test_one_process_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
