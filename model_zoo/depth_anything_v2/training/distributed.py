@@ -42,6 +42,11 @@ class World:
         """Whether this is the process that writes logs and exports."""
         return self.rank == 0
 
+    @property
+    def wide(self) -> torch.dtype:
+        """What sums are kept in: float64 where the device has it."""
+        return torch.float32 if self.device.type == "mps" else torch.float64
+
     def all_reduce(self, value: Tensor) -> Tensor:
         """Sum of `value` over all processes, as a new tensor without gradient; `value` itself is left alone."""
         total = value.detach().clone()

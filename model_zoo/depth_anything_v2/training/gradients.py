@@ -99,13 +99,13 @@ class Gradients:
         self.model.zero_grad(set_to_none=True)
         device = self.world.device
         parts: dict[str, Tensor] = {}
-        sums = torch.zeros(5, dtype=torch.float64, device=device)
+        sums = torch.zeros(5, dtype=self.world.wide, device=device)
         sums[4] = float(stop)
         for number, batch in enumerate(pieces):
             with self._unsynchronised(last=number == len(pieces) - 1):
                 found, measures = self._piece(batch, progress, scale / len(pieces))
             for name, value in found.items():
-                parts[name] = parts.get(name, 0.0) + value.double() / len(pieces)
+                parts[name] = parts.get(name, 0.0) + value.to(self.world.wide) / len(pieces)
             sums[:4] += measures
         if self.replicas:
             self._combine()
@@ -172,8 +172,8 @@ class Gradients:
         result = self.objective(prediction, batch, features, frozen, all_reduce, world, progress)
         (result.total * scale).backward()
         with torch.no_grad():
-            flat = prediction.detach().double().flatten(1)
-            measures = [flat.std(1).sum(), (flat == 0).double().mean(1).sum(), flat.abs().mean(1).sum()]
+            flat = prediction.detach().to(self.world.wide).flatten(1)
+            measures = [flat.std(1).sum(), (flat == 0).to(flat.dtype).mean(1).sum(), flat.abs().mean(1).sum()]
             return result.parts, torch.stack([*measures, flat.new_tensor(len(flat))])
 
     @torch.no_grad()

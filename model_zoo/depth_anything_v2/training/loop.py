@@ -205,7 +205,8 @@ class Trainer:
                     mark = _Mark(self.step, feed.waited_seconds)
                     self.seconds += record["interval_seconds"]
                 if run.validate_every and (self.step % run.validate_every == 0 or self.step == run.steps):
-                    record = {"step": self.step, **record, **self.validate()}
+                    scores = self.validate()
+                    record = {"step": self.step, **record, **scores} if scores else record
                 if record:
                     view.record(record)
                 if loss.stop:

@@ -59,7 +59,7 @@ def evaluate(
     rows = in_threads(score, range(0, count, world.size), threads)
     sums = [sum(value for value in column if value is not None) for column in zip(*rows, strict=True)]
     weights = [sum(value is not None for value in column) for column in zip(*rows, strict=True)]
-    totals = world.all_reduce(torch.tensor([*sums, *weights], dtype=torch.float64, device=world.device)).tolist()
+    totals = world.all_reduce(torch.tensor([*sums, *weights], dtype=world.wide, device=world.device)).tolist()
     return {name: totals[i] / totals[2 + i] for i, name in enumerate(names) if totals[2 + i]}
 
 
