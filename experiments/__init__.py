@@ -1,0 +1,1 @@
+"""Studies built on dabench and the model zoo; each folder has its own page of results."""
