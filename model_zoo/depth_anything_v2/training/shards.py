@@ -8,6 +8,7 @@ offsets, made once by reading the headers.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -50,25 +51,20 @@ class TarIndex(msgspec.Struct, frozen=True):
 
     def read(self, position: int) -> bytes:
         """Content of one member. Raises DatasetError when the file has changed since it was indexed."""
+        offset, size = self.offsets[position], self.sizes[position]
         try:
-            with Path(self.path).open("rb", buffering=0) as stream:
-                if os.fstat(stream.fileno()).st_size == self.size:
-                    content = os.pread(stream.fileno(), self.sizes[position], self.offsets[position])
-                    while len(content) < self.sizes[position]:
-                        more = os.pread(
-                            stream.fileno(), self.sizes[position] - len(content), self.offsets[position] + len(content)
-                        )
-                        if not more:
-                            break
-                        content += more
-                    else:
-                        return content
+            with Path(self.path).open("rb") as stream:
+                status = os.fstat(stream.fileno())
+                stream.seek(offset)
+                content = stream.read(size)
         except OSError as error:
             raise DatasetError(f"{self.path}: cannot be read: {error.strerror or error}") from error
-        raise DatasetError(
-            f"{self.path}: has changed since it was indexed",
-            hint="finish writing shards before they are read, and start again",
-        )
+        if len(content) != size or (status.st_size, status.st_mtime_ns) != (self.size, self.mtime_ns):
+            raise DatasetError(
+                f"{self.path}: has changed since it was indexed",
+                hint="finish writing shards before they are read, and start again",
+            )
+        return content
 
 
 def index_tar(path: Path, cache: Path | None = None) -> TarIndex:
@@ -106,7 +102,8 @@ def _keep(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _read_headers(path: Path, status: os.stat_result) -> TarIndex:
