@@ -62,12 +62,12 @@ def write(budget: Budget, places: Places) -> Path:
     places.figures.mkdir(parents=True, exist_ok=True)
     findings = [RULES[name](results) for name, h in HYPOTHESES.items() if all(arm in results for arm in h.arms)]
     if any(f.deciding for f in findings):
-        plots.draw_differences(findings, places.figures / "differences.svg")
+        plots.draw_differences(findings, places.figures / "differences.png")
     known = {f.hypothesis for f in findings}
     if "H5" in known:
-        plots.draw_gradient(results, places.figures / "gradient.svg")
+        plots.draw_gradient(results, places.figures / "gradient.png")
     if "H9" in known:
-        plots.draw_trimming(results, places.figures / "trimming.svg")
+        plots.draw_trimming(results, places.figures / "trimming.png")
     path = places.page / "RESULTS.md"
     path.write_text(text(budget, results, places), encoding="utf-8")
     return path
@@ -78,7 +78,10 @@ def text(budget: Budget, results: Results, places: Places) -> str:
     found = {name: RULES[name](results) for name, h in HYPOTHESES.items() if all(arm in results for arm in h.arms)}
     parts = [_head(budget, results, found)]
     if any(finding.deciding for finding in found.values()):
-        parts.append(f"![differences that decide]({places.figures.name}/differences.svg)\n")
+        parts.append(f"![differences that decide]({places.figures.name}/differences.png)\n")
+        parts.append(
+            "What decides: dot, mean; bar, 95 % interval; ticks, seeds; green and orange where 0 is outside.\n"
+        )
     teachers = (
         "\n- **One teacher** labels for all students, so the intervals of pseudo-label arms hold for that teacher only."
         if budget.teachers == 1
@@ -118,7 +121,7 @@ def _section(hypothesis: Hypothesis, finding: Finding | None, results: Results, 
     lines += [f"Rule: {rule}", f"Verdict: **{finding.verdict}**.", ""]
     picture = {"H5": "gradient", "H9": "trimming"}.get(hypothesis.name)
     if picture:
-        lines += [f"![{hypothesis.claim}]({places.figures.name}/{picture}.svg)", ""]
+        lines += [f"![{hypothesis.claim}]({places.figures.name}/{picture}.png)", ""]
     lines += ["| compared | measure | on | difference | 95 % interval | each seed | |", "|---|---|---|---|---|---|---|"]
     reported = finding.verdict == REPORTED
     lines += [_row(comparison, "told" if reported else comparison.verdict) for comparison in finding.deciding]

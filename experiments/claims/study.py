@@ -14,7 +14,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,7 @@ def _jobs(todo: Sequence[tuple[Arm, int]], budget: Budget, places: Places) -> li
     return [_Job(j.name, tuple(n for n in j.needs if n in jobs), j.call) for j in jobs.values()]
 
 
-def _carry_out(jobs: Sequence[_Job], pool: ProcessPoolExecutor, say: Say) -> list[str]:
+def _carry_out(jobs: Sequence[_Job], pool: Executor, say: Say) -> list[str]:
     """Start each job when what it needs is done, in the given order; what needs a failed one fails too."""
     waiting, running, done = list(jobs), dict[Future[str], str](), set[str]()
     problems: list[str] = []
