@@ -20,7 +20,12 @@ def render(
         str | None, typer.Option(help="Comma-separated DA-2K scene types, repeats count as weight; all by default.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")] = None,
-    split: Annotated[str, typer.Option(help="train, or heldout: with families that train never has.")] = "train",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="train; heldout: with families that train never has; photo: another world, through a camera."
+        ),
+    ] = "train",
     views: Annotated[int, typer.Option(min=1, max=16, help="Cameras a scene.")] = 4,
     samples: Annotated[int, typer.Option(min=1, max=64, help="Shaded rays a pixel.")] = 1,
 ) -> None:
@@ -29,19 +34,20 @@ def render(
 
     from dabench.cli.console import messages
     from dabench.render.dataset import generate
-    from dabench.render.sample import SCENE_TYPES, Settings
+    from dabench.render.sample import SCENE_TYPES, SPLITS, Settings
 
     types = tuple(scene_types.split(",")) if scene_types else SCENE_TYPES
     for name in types:
         if name not in SCENE_TYPES:
             raise UnknownNameError("scene type", name, SCENE_TYPES)
-    if split not in ("train", "heldout"):
-        raise UnknownNameError("split", split, ("train", "heldout"))
+    chosen = next((name for name in SPLITS if name == split), None)
+    if chosen is None:
+        raise UnknownNameError("split", split, SPLITS)
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file, not a folder")
     settings = Settings(
         seed=seed,
-        split="heldout" if split == "heldout" else "train",
+        split=chosen,
         size=image_size(size),
         scene_types=types,
         views=views,

@@ -11,7 +11,7 @@ import numpy as np
 from dabench.render.mesh import Mesh, rotation_z
 from dabench.render.patterns import HELDOUT_PATTERNS
 
-Split = Literal["train", "heldout"]
+Split = Literal["train", "heldout", "photo"]
 T = TypeVar("T")
 Colour = tuple[float, float, float]
 
@@ -116,6 +116,7 @@ class Kit:
     """Random choices for one scene. Remembers which object and texture families it used.
 
     `kit.choose(options)` draws a family name the split may use: train never gets a held-out one, held-out prefers them.
+    The photo split has worlds of its own, so that its options hold none of the others' names.
     """
 
     def __init__(self, rng: np.random.Generator, split: Split):

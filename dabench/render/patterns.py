@@ -1,7 +1,7 @@
 """Procedural textures: grey patterns from small seeded families, coloured when a material is made.
 
 A pattern is float32 [128, 128] in 0..1 and tiles in both directions where its nature allows. Families named in
-`HELDOUT_PATTERNS` are never used for the train split.
+`HELDOUT_PATTERNS` are never used for the train split, those of `PHOTO_PATTERNS` by the photo split only.
 """
 
 from __future__ import annotations
@@ -11,26 +11,11 @@ from functools import lru_cache
 
 import numpy as np
 
-SIZE = 128
+from dabench.render.noise import SIZE, spectral_noise
+from dabench.render.noise import grid as _grid
+from dabench.render.photo.patterns import PHOTO_PATTERNS
+
 HELDOUT_PATTERNS = frozenset({"herringbone", "voronoi", "leaves", "polka"})
-
-
-def _grid() -> tuple[np.ndarray, np.ndarray]:
-    axis = (np.arange(SIZE) + 0.5) / SIZE
-    u, v = np.meshgrid(axis, axis)
-    return u, v
-
-
-def spectral_noise(rng: np.random.Generator, slope: float, anisotropy: float = 1.0, size: int = SIZE) -> np.ndarray:
-    """Tiling noise [size, size] in 0..1 whose amplitude falls as frequency ** -slope (photographs: 1 to 2)."""
-    fy = np.fft.fftfreq(size)[:, None] * size
-    fx = np.fft.rfftfreq(size)[None] * size * anisotropy
-    amplitude = np.maximum(np.hypot(fx, fy), 1.0) ** -slope
-    amplitude[0, 0] = 0.0
-    phase = rng.uniform(0, 2 * np.pi, amplitude.shape)
-    noise = np.fft.irfft2(amplitude * np.exp(1j * phase), s=(size, size))
-    low, high = np.percentile(noise, [1, 99])
-    return np.clip((noise - low) / max(high - low, 1e-9), 0, 1).astype(np.float32)
 
 
 def _clouds(rng: np.random.Generator) -> np.ndarray:
@@ -249,6 +234,7 @@ PATTERNS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "voronoi": _voronoi,
     "leaves": _leaves,
     "polka": _polka,
+    **PHOTO_PATTERNS,
 }
 
 

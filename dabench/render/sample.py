@@ -10,9 +10,11 @@ from dabench.render import finish
 from dabench.render.backend import Geometry, SceneRenderer
 from dabench.render.kit import Kit, Scene, Split
 from dabench.render.pairs import Candidate, candidates
+from dabench.render.photo import looks as photo
 from dabench.render.worlds import WORLDS, Look, look_of
 
 GENERATOR_VERSION = "1"
+SPLITS: tuple[Split, ...] = ("train", "heldout", "photo")
 SCENE_TYPES = (
     "indoor",
     "outdoor",
@@ -59,7 +61,7 @@ def scene_type(settings: Settings, index: int) -> str:
 
 def generator(settings: Settings, *numbers: int) -> np.random.Generator:
     """A random stream that depends on the generator version, the seed, the split and `numbers` only."""
-    entropy = [int(GENERATOR_VERSION), 0 if settings.split == "train" else 1, settings.seed, *numbers]
+    entropy = [int(GENERATOR_VERSION), SPLITS.index(settings.split), settings.seed, *numbers]
     return np.random.default_rng(np.random.SeedSequence(entropy))
 
 
@@ -85,11 +87,12 @@ def worth_showing(geometry: Geometry, scene: str) -> bool:
 def render_scene(settings: Settings, index: int) -> list[Rendered]:
     """All views of scene number `index`; the same arrays whenever and wherever it is called."""
     kind = scene_type(settings, index)
+    draw, worlds = (photo.look_of, photo.PHOTO_WORLDS) if settings.split == "photo" else (look_of, WORLDS)
     for attempt in range(6):
         rng = generator(settings, index, attempt)
-        look = look_of(kind, rng)
+        look = draw(kind, rng)
         kit = Kit(rng, settings.split)
-        scene = WORLDS[look.world](kit)
+        scene = worlds[look.world](kit)
         found = _views(settings, index, attempt, kind, look, kit, scene)
         if found:
             return found

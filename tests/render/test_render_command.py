@@ -43,6 +43,13 @@ def test_options_reach_the_settings(calls: list[Any], tmp_path: Path) -> None:
     assert settings.split == "heldout" and settings.seed == 7
 
 
+@pytest.mark.parametrize("split", ["train", "heldout", "photo"])
+def test_every_split_is_accepted(calls: list[Any], tmp_path: Path, split: str) -> None:
+    result = run("--out", str(tmp_path / "x"), "--scenes", "1", "--seed", "0", "--split", split)
+    assert result.exit_code == 0, result.output
+    assert calls[0][2].split == split
+
+
 def test_unknown_scene_type_names_the_nearest(calls: list[Any], tmp_path: Path) -> None:
     result = run("--out", str(tmp_path / "x"), "--scenes", "5", "--seed", "7", "--scene-types", "indor")
     assert isinstance(result.exception, UnknownNameError) and "indoor" in str(result.exception)
