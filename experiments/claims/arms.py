@@ -31,10 +31,11 @@ COARSE_SHARE = 0.05
 class Budget:
     """How much of everything.
 
-    train, test: images in a training set and in R's test set. size: of all images. steps, batch: of a student.
-    teacher: settings of the teacher's recipe beside the base's. teachers: how many; student k learns from teacher
-    k modulo this. at_once: arms trained at the same time. student_seconds, teacher_seconds: measured with one thread
-    on an otherwise idle core, for the estimate that `--list` prints before there are results.
+    train, test: images in a training set and in R's test set. size: of all images. steps, batch: of a student. start:
+    settings of the run whose encoder all start from, and teacher: of the teacher's run, beside the base's.
+    teacher_size: the teacher's network. teachers: how many; student k learns from teacher k modulo this. at_once:
+    trainings at the same time. seconds: of a start, a teacher and a student, measured with one thread on two otherwise
+    idle cores, for the estimate that `--list` prints before there are results.
     """
 
     name: str
@@ -43,13 +44,14 @@ class Budget:
     size: tuple[int, int]
     steps: int
     batch: int
+    start: tuple[str, ...]
     teacher: tuple[str, ...]
+    teacher_size: str = "tiny"
     seeds: int = 3
     teachers: int = 1
     device: str = "cpu"
     at_once: int = 2
-    student_seconds: float = 0.0
-    teacher_seconds: float = 0.0
+    seconds: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -70,24 +72,24 @@ class Budget:
 
 BUDGETS = {
     "smoke": Budget(
-        name="smoke", train=12, test=6, size=(28, 42), steps=2, batch=2, teacher=('model.size="tiny"',), seeds=1,
-        at_once=1, student_seconds=4, teacher_seconds=4,
+        name="smoke", train=12, test=6, size=(28, 42), steps=2, batch=2, start=("run.steps=2",),
+        teacher=("run.steps=3",), seeds=1, at_once=1, seconds=(4, 4, 4),
     ),
     "cpu": Budget(
-        name="cpu", train=1500, test=150, size=(84, 112), steps=160, batch=16,
-        teacher=('model.size="small"', "run.steps=300"), student_seconds=110, teacher_seconds=1500,
+        name="cpu", train=1000, test=150, size=(84, 112), steps=140, batch=16, start=("run.steps=800",),
+        teacher=("run.steps=800",), seconds=(760, 760, 135),
     ),
     "gpu": Budget(
-        name="gpu", train=8000, test=300, size=(112, 154), steps=4000, batch=32,
-        teacher=('model.size="small"', "run.steps=12000"), teachers=3, device="cuda", at_once=4,
-        student_seconds=160, teacher_seconds=800,
+        name="gpu", train=8000, test=300, size=(112, 154), steps=3000, batch=32, start=("run.steps=8000",),
+        teacher=("run.steps=8000",), teacher_size="small", teachers=3, device="cuda", at_once=4,
+        seconds=(500, 700, 200),
     ),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train. sets: of `S`, `R-noisy`, `R-pseudo`, and `R-noisy-5%` for a twentieth of a pass.
+    """One way to train. sets: of `start`, `S`, `R-noisy`, `R-pseudo`, and `R-noisy-5%` for a twentieth of a pass.
 
     errors: percent of the pseudo-labels' pixels that are wrong. settings: over the base recipe.
     """
@@ -129,7 +131,9 @@ def _arms() -> dict[str, Arm]:
 
 
 ARMS = _arms()
-TEACHER = Arm("teacher", "the teacher: a larger network on S", ("S",))
+TEACHER = Arm("teacher", "the teacher: trained longer on S, and larger where the budget says so", ("S",))
+START_SETTINGS = ("loss.gradient_weight=0.5", "loss.ranking_weight=0.5", "loss.anchor_until=0.5")
+"""What takes a network from random weights off the ground; no arm has any of it."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,27 @@ def arms_of(hypotheses: Iterable[Hypothesis]) -> list[Arm]:
     return [ARMS[name] for name in sorted(counts, key=lambda name: -counts[name])]
 
 
+def start_of(size: str) -> Arm:
+    """The training whose encoder networks of a size start from."""
+    settings = (f'model.size="{size}"', *START_SETTINGS)
+    return Arm(f"start-{size}", "the encoder that all start from: other drawn scenes", ("start",), settings)
+
+
+def is_start(arm: Arm) -> bool:
+    """Whether it starts from random weights."""
+    return arm.sets == ("start",)
+
+
+def size_of(arm: Arm, budget: Budget) -> str:
+    """Size of the network of an arm that is no start."""
+    return budget.teacher_size if arm == TEACHER else "tiny"
+
+
+def start_weights(size: str, budget: Budget) -> str:
+    """Where a start's weights lie below the data folder."""
+    return f"start-{size}-{recipe_of(start_of(size), 0, budget).sha256[:8]}.safetensors"
+
+
 def needs_teacher(arm: Arm) -> bool:
     """Whether it learns from pseudo-labels."""
     return "R-pseudo" in arm.sets
@@ -203,19 +228,15 @@ def needs_teacher(arm: Arm) -> bool:
 
 def recipe_of(arm: Arm, seed: int, budget: Budget) -> Recipe:
     """The arm's recipe under a seed, whose sets lie below the study's data folder."""
-    teaching = budget.teacher if arm == TEACHER else ()
-    return load_recipe(
-        BASE,
-        [
-            *budget.overrides,
-            *teaching,
-            *arm.settings,
-            f'name="{arm.name}"',
-            f"data.seed={seed}",
-            f"data.sets=[{', '.join(_set(kind, arm, seed, budget) for kind in arm.sets)}]",
-            *(['stage="teacher"'] if arm == TEACHER else []),
-        ],
-    )
+    if is_start(arm):
+        own: tuple[str, ...] = ('stage="teacher"', *budget.start)
+    else:
+        size = size_of(arm, budget)
+        start = (f'model.size="{size}"', 'model.start="file"', f'model.weights="{start_weights(size, budget)}"')
+        own = (*start, 'stage="teacher"', *budget.teacher) if arm == TEACHER else start
+    sets = ", ".join(_set(kind, arm, seed, budget) for kind in arm.sets)
+    names = (f'name="{arm.name}"', f"data.seed={seed}", f"data.sets=[{sets}]")
+    return load_recipe(BASE, [*budget.overrides, *own, *arm.settings, *names])
 
 
 def labels_folder(seed: int, errors: int, budget: Budget) -> str:
@@ -235,8 +256,8 @@ def result_key(arm: Arm, seed: int, budget: Budget) -> str:
 
 def _set(kind: str, arm: Arm, seed: int, budget: Budget) -> str:
     sets = budget.domains
-    if kind == "S":
-        return f'{{dataset="rendered", root="{sets.s_train.folder}"}}'
+    if kind in ("S", "start"):
+        return f'{{dataset="rendered", root="{(sets.s_train if kind == "S" else sets.start).folder}"}}'
     if kind == "R-pseudo":
         labels = labels_folder(seed, arm.errors, budget)
         return f'{{dataset="pseudo-labelled", root="{sets.r_pool.folder}/images", options={{labels="../{labels}"}}}}'

@@ -66,9 +66,11 @@ class SetSpec:
 
 @dataclass(frozen=True)
 class Domains:
-    """All sets of a study: training sets of S, and of R twice (same images; depth unused, or as a sensor gives it);
-    test sets of S, of R with grammars that no training set has, and of R with those of its pool."""
+    """All sets of a study: one for the encoder that all start from; training sets of S, and of R twice (same images;
+    depth unused, or as a sensor gives it); test sets of S, of R with grammars that no training set has, and of R with
+    those of its pool."""
 
+    start: SetSpec
     s_train: SetSpec
     r_pool: SetSpec
     r_noisy: SetSpec
@@ -78,7 +80,7 @@ class Domains:
 
     def all(self) -> list[SetSpec]:
         """In the order in which they are made."""
-        return [self.s_train, self.r_pool, self.r_noisy, self.s_test, self.r_test, self.r_seen]
+        return [self.start, self.s_train, self.r_pool, self.r_noisy, self.s_test, self.r_test, self.r_seen]
 
     @property
     def tests(self) -> dict[str, SetSpec]:
@@ -86,6 +88,7 @@ class Domains:
         return {"R": self.r_test, "S": self.s_test, "R-seen": self.r_seen}
 
 
+START_GRAMMARS = ("floating", "above")
 S_GRAMMARS = ("room", "street", "table")
 
 
@@ -93,6 +96,7 @@ def domains(train: int, test: int, size: tuple[int, int]) -> Domains:
     """`train` images in each training set and `test` in R's test set, the others being smaller."""
     pool, new = tuple(grammars.POOL), tuple(grammars.TEST)
     return Domains(
+        start=SetSpec("start", START_GRAMMARS, train, 6, size),
         s_train=SetSpec("s-train", S_GRAMMARS, train, 1, size),
         r_pool=SetSpec("r-pool", pool, train, 2, size, camera=True),
         r_noisy=SetSpec("r-noisy", pool, train, 2, size, camera=True, sensor=True),
@@ -104,7 +108,7 @@ def domains(train: int, test: int, size: tuple[int, int]) -> Domains:
 
 def makers() -> dict[str, Maker]:
     """Every grammar by name."""
-    return {**{name: sketch.KINDS[name][0] for name in S_GRAMMARS}, **grammars.POOL, **grammars.TEST}
+    return {**{name: sketch.KINDS[name][0] for name in START_GRAMMARS + S_GRAMMARS}, **grammars.POOL, **grammars.TEST}
 
 
 def draw(spec: SetSpec, index: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], str]:

@@ -14,7 +14,7 @@ from dabench.errors import RecordError
 from model_zoo.depth_anything_v2.training.validation import predict
 
 from . import plots
-from .arms import ARMS, HYPOTHESES, TEACHER, Budget, Hypothesis
+from .arms import ARMS, HYPOTHESES, TEACHER, Budget, Hypothesis, start_of
 from .data import draw
 from .decide import REPORTED, RULES, Comparison, Finding, Results, level
 from .measure import HIGHER_IS_BETTER, TITLES
@@ -29,12 +29,12 @@ CANNOT = """\
 
 - **R is rendered.** It has other objects, surfaces and skies, and a camera between scene and picture, but no photo.
   How wide the gap between synthetic and real images is, and so how much pseudo-labels are worth, is not measured here.
-- **The networks are small and start from random weights.** The paper's start from DINOv2. Nothing is said about what
-  transfers from which encoder, and the feature alignment of students is left out.
+- **The networks are small**, and their encoders start from a short training on depth of other drawn scenes, where the
+  paper's start from DINOv2. Nothing is said about which encoder transfers, and students align no features.{teacher}
 - **Only directions are compared.** No number below can be held against one of the paper's.
 - **Training is short**: at the end of a run the networks are still improving, and a longer one may turn a result.
 - **Three seeds** vary the start weights and the order of the images, not the images themselves. An interval from three
-  is somewhat too narrow.{teachers}
+  is somewhat too narrow.
 - **Label noise and injected errors are made up**: kinds of faults that are known of sensors and of teachers, in amounts
   that we chose. Another sensor could give another answer.
 - H5's arms on clean and on noisy labels are measured each on its own domain, so the two curves differ in images, too.
@@ -48,9 +48,11 @@ def load_results(budget: Budget, places: Places) -> dict[str, list[dict[str, Any
         rows = [read_result(places, arm, seed, budget) for seed in range(budget.seeds)]
         if all(row is not None for row in rows):
             found[arm.name] = [row for row in rows if row is not None]
-    teachers = [read_result(places, TEACHER, number, budget) for number in range(budget.teachers)]
-    if all(row is not None for row in teachers):
-        found[TEACHER.name] = [row for row in teachers if row is not None]
+    above = {start_of(size): 1 for size in ("tiny", budget.teacher_size)} | {TEACHER: budget.teachers}
+    for arm, count in above.items():
+        rows = [read_result(places, arm, seed, budget) for seed in range(count)]
+        if all(row is not None for row in rows):
+            found[arm.name] = [row for row in rows if row is not None]
     return found
 
 
@@ -82,12 +84,10 @@ def text(budget: Budget, results: Results, places: Places) -> str:
         parts.append(
             "What decides: dot, mean; bar, 95 % interval; ticks, seeds; green and orange where 0 is outside.\n"
         )
-    teachers = (
-        "\n- **One teacher** labels for all students, so the intervals of pseudo-label arms hold for that teacher only."
-        if budget.teachers == 1
-        else ""
-    )
-    parts.append(CANNOT.format(teachers=teachers))
+    same = "\n- **The teacher is no larger than a student**: what it has ahead of them is a longer training on S."
+    one = "\n- **One teacher** labels for all students; the intervals of pseudo-label arms hold for that teacher only."
+    teacher = (same if budget.teacher_size == "tiny" else "") + (one if budget.teachers == 1 else "")
+    parts.append(CANNOT.format(teacher=teacher))
     for name, hypothesis in HYPOTHESES.items():
         parts.append(_section(hypothesis, found.get(name), results, places))
     parts += [_pictures(places), _arms_table(results), _setting(budget, results)]
@@ -169,13 +169,12 @@ def _setting(budget: Budget, results: Results) -> str:
         "- Differences are in hundredths, above 0 where the first arm is better; AbsRel is turned round for that.",
         "- Every student sees as many images as every other; what differs is in `arms.py`, the rest in `base.toml`.",
     ]
-    for name in (TEACHER.name, "S"):
+    roles = {start_of("tiny").name: "The start of all", TEACHER.name: "Teacher", "S": "Student"}
+    for name, role in roles.items():
         if name in results:
             row = results[name][0]
-            lines.append(
-                f"- {'Teacher' if name == TEACHER.name else 'Student'}: {row['parameters'] / 1e6:.1f} M parameters, "
-                f"{row['steps']} steps, {row['images']} images, {row['seconds']:.0f} s."
-            )
+            size = f"{row['parameters'] / 1e6:.1f} M parameters"
+            lines.append(f"- {role}: {size}, {row['steps']} steps, {row['images']} images, {row['seconds']:.0f} s.")
     return "\n".join(lines) + "\n"
 
 

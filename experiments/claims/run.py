@@ -23,7 +23,7 @@ if str(ROOT) not in sys.path:  # run as a script, from anywhere
 
 from dabench.errors import DabenchError, UsageError  # noqa: E402
 from experiments.claims import page  # noqa: E402
-from experiments.claims.arms import BUDGETS, TEACHER, Arm, Budget, arms_of, chosen, needs_teacher  # noqa: E402
+from experiments.claims.arms import BUDGETS, TEACHER, Arm, Budget, arms_of, chosen, needs_teacher, start_of  # noqa: E402
 from experiments.claims.study import Places, estimate, read_result, remaining, run_study  # noqa: E402
 
 console = Console()
@@ -42,15 +42,15 @@ def places_of(budget: Budget, work: Path | None, results: Path | None) -> Places
 def show(arms: list[Arm], budget: Budget, places: Places) -> None:
     """Print the arms, what is done of each, and the time that the rest takes."""
     table = Table("arm", "what", "done", title=f"budget {budget.name}: {budget.steps} steps of {budget.batch} images")
-    rows = [(TEACHER, budget.teachers)] if any(needs_teacher(arm) for arm in arms) else []
+    teaching = any(needs_teacher(arm) for arm in arms)
+    rows = [(start_of(size), 1) for size in dict.fromkeys(["tiny", *([budget.teacher_size] if teaching else [])])]
+    rows += [(TEACHER, budget.teachers)] if teaching else []
     for arm, runs in [*rows, *((arm, budget.seeds) for arm in arms)]:
         done = sum(read_result(places, arm, seed, budget) is not None for seed in range(runs))
         table.add_row(arm.name, arm.title, f"{done}/{runs}")
     console.print(table)
-    left = len(remaining(arms, budget, places))
-    console.print(
-        f"{left} trainings left: about {estimate(arms, budget, places) / 60:.0f} minutes, {budget.at_once} at once"
-    )
+    left, minutes = len(remaining(arms, budget, places)), estimate(arms, budget, places) / 60
+    console.print(f"{left} trainings left: about {minutes:.0f} minutes, {budget.at_once} at once")
 
 
 def main(arguments: list[str] | None = None) -> int:

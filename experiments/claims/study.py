@@ -33,7 +33,19 @@ from model_zoo.depth_anything_v2.training.recipe import Recipe
 from model_zoo.depth_anything_v2.training.shards import find_shards
 from model_zoo.depth_anything_v2.training.starting import config_of
 
-from .arms import TEACHER, Arm, Budget, labels_folder, needs_teacher, recipe_of, result_key
+from .arms import (
+    TEACHER,
+    Arm,
+    Budget,
+    is_start,
+    labels_folder,
+    needs_teacher,
+    recipe_of,
+    result_key,
+    size_of,
+    start_of,
+    start_weights,
+)
 from .data import make_sets, read_truth
 from .label_errors import erring
 from .measure import measure
@@ -78,34 +90,39 @@ def read_result(places: Places, arm: Arm, seed: int, budget: Budget) -> dict[str
 
 
 def remaining(arms: Sequence[Arm], budget: Budget, places: Places) -> list[tuple[Arm, int]]:
-    """Trainings without a result, teachers first where they are needed; the seed of a teacher is its number."""
-    todo = [
-        (arm, seed) for arm in arms for seed in range(budget.seeds) if read_result(places, arm, seed, budget) is None
-    ]
-    # A teacher is needed for its weights, too, which are not among what is kept.
-    wanted = sorted({seed % budget.teachers for arm, seed in todo if needs_teacher(arm)})
-    teachers = [
-        (TEACHER, number)
-        for number in wanted
-        if read_result(places, TEACHER, number, budget) is None or not _trained(places, TEACHER, number, budget)
-    ]
-    return teachers + todo
+    """Trainings to be done, in an order in which none waits for a later one; the seed of a teacher is its number.
+
+    A teacher or a start counts as done when its weights are there too, which are not among what is kept.
+    """
+
+    def done(arm: Arm, seed: int) -> bool:
+        if read_result(places, arm, seed, budget) is None:
+            return False
+        if is_start(arm):
+            return (places.data / start_weights(recipe_of(arm, 0, budget).model.size, budget)).is_file()
+        return arm != TEACHER or _trained(places, arm, seed, budget)
+
+    todo = [(arm, seed) for arm in arms for seed in range(budget.seeds) if not done(arm, seed)]
+    numbers = sorted({seed % budget.teachers for arm, seed in todo if needs_teacher(arm)})
+    todo = [(TEACHER, number) for number in numbers if not done(TEACHER, number)] + todo
+    sizes = sorted({size_of(arm, budget) for arm, _ in todo}, reverse=True)
+    return [(start_of(size), 0) for size in sizes if not done(start_of(size), 0)] + todo
 
 
 def estimate(arms: Sequence[Arm], budget: Budget, places: Places) -> float:
     """Seconds that a study still takes: from the results so far, else from what the budget says."""
-    seconds: dict[bool, list[float]] = {True: [], False: []}
-    for arm in (TEACHER, *arms):
-        for seed in range(budget.seeds):
-            result = read_result(places, arm, seed, budget)
-            if result is not None:
-                seconds[arm == TEACHER].append(result["seconds"])
-    each = {True: budget.teacher_seconds, False: budget.student_seconds}
-    each |= {which: statistics.median(found) for which, found in seconds.items() if found}
-    teachers = [arm for arm, _ in remaining(arms, budget, places) if arm == TEACHER]
-    students = len(remaining(arms, budget, places)) - len(teachers)
-    total = (len(teachers) * each[True] + students * each[False]) / budget.at_once
-    return max(total, each[True] if teachers else 0.0)
+    todo = remaining(arms, budget, places)
+    starts = [start_of(size) for size in {"tiny", budget.teacher_size}]
+    total = longest = 0.0
+    for role, group in enumerate((starts, [TEACHER], list(arms))):
+        found = [read_result(places, arm, seed, budget) for arm in group for seed in range(budget.seeds)]
+        seconds = [result["seconds"] for result in found if result is not None]
+        each = statistics.median(seconds) if seconds else budget.seconds[role]
+        count = sum(arm in group for arm, _ in todo)
+        total += count * each
+        if role < 2 and count:
+            longest += each
+    return max(total / budget.at_once, longest)
 
 
 def run_study(arms: Sequence[Arm], budget: Budget, places: Places, say: Say) -> list[str]:
@@ -138,12 +155,13 @@ class _Job:
 def _jobs(todo: Sequence[tuple[Arm, int]], budget: Budget, places: Places) -> list[_Job]:
     jobs: dict[str, _Job] = {}
     for arm, seed in todo:
-        name, needs = f"{arm.name}-{seed}", tuple[str, ...]()
+        name = f"{arm.name}-{seed}"
+        needs = () if is_start(arm) else (f"{start_of(size_of(arm, budget)).name}-0",)
         if needs_teacher(arm):
             labels = labels_folder(seed, arm.errors, budget)
             teacher = f"{TEACHER.name}-{seed % budget.teachers}"
             jobs.setdefault(labels, _Job(labels, (teacher,), (label, seed, arm.errors, budget, places)))
-            needs = (labels,)
+            needs = (*needs, labels)
         jobs[name] = _Job(name, needs, (train_and_measure, arm, seed, budget, places))
     return [_Job(j.name, tuple(n for n in j.needs if n in jobs), j.call) for j in jobs.values()]
 
@@ -215,6 +233,10 @@ def train_and_measure(arm: Arm, seed: int, budget: Budget, places: Places) -> st
             raise DabenchError(f"{run}: interrupted", hint="the same command goes on")
         shutil.rmtree(run / "checkpoints", ignore_errors=True)
         shutil.rmtree(run / "tensorboard", ignore_errors=True)
+    if is_start(arm):
+        published = places.data / start_weights(recipe.model.size, budget)
+        shutil.copyfile(run / "model.safetensors", f"{published}.partial")
+        Path(f"{published}.partial").replace(published)
     network = load_network(places, arm, seed, budget)
     assert network is not None
     device = torch.device(budget.device)

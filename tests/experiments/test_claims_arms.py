@@ -17,6 +17,8 @@ from experiments.claims.arms import (
     labels_folder,
     recipe_of,
     result_key,
+    start_of,
+    start_weights,
 )
 from model_zoo.depth_anything_v2.training.concatenated import Part
 from model_zoo.depth_anything_v2.training.recipe import changed
@@ -73,15 +75,30 @@ def test_a_twentieth_of_a_pass_is_coarse() -> None:
     assert counts[1] / sum(counts) == pytest.approx(0.05, abs=5e-4)
 
 
-def test_the_teacher_sees_clean_images_only_and_is_larger() -> None:
-    recipe = recipe_of(TEACHER, 0, CPU)
-    assert [choice.root for choice in recipe.data.sets] == [CPU.domains.s_train.folder]
-    assert (recipe.model.size, recipe.stage) == ("small", "teacher")
-    assert recipe.run.steps > CPU.steps
+def test_the_teacher_sees_clean_images_only_and_more_of_them() -> None:
+    for budget in BUDGETS.values():
+        recipe = recipe_of(TEACHER, 0, budget)
+        assert [choice.root for choice in recipe.data.sets] == [budget.domains.s_train.folder]
+        assert (recipe.model.size, recipe.stage) == (budget.teacher_size, "teacher")
+        assert recipe.run.steps > budget.steps
+
+
+def test_all_start_from_one_encoder_and_only_that_from_nothing() -> None:
+    for budget in BUDGETS.values():
+        for arm in (*ARMS.values(), TEACHER):
+            model = recipe_of(arm, 1, budget).model
+            assert (model.start, model.load) == ("file", "encoder")
+            assert model.weights == start_weights(model.size, budget)
+        start = recipe_of(start_of(budget.teacher_size), 0, budget)
+        assert (start.model.start, start.model.size) == ("random", budget.teacher_size)
+        assert [choice.root for choice in start.data.sets] == [budget.domains.start.folder]
+        assert start.loss.ranking_weight > 0 and recipe_of(ARMS["S"], 0, budget).loss.ranking_weight == 0
+    longer = dataclasses.replace(CPU, start=("run.steps=801",))
+    assert result_key(ARMS["S"], 0, longer) != result_key(ARMS["S"], 0, CPU)
 
 
 def test_labels_belong_to_a_teacher_and_its_errors() -> None:
-    other = dataclasses.replace(CPU, teacher=('model.size="small"', "run.steps=301"))
+    other = dataclasses.replace(CPU, teacher=("run.steps=801",))
     folders = {labels_folder(0, 0, CPU), labels_folder(0, 5, CPU), labels_folder(0, 0, other)}
     assert len(folders) == 3
     assert labels_folder(0, 0, CPU) == labels_folder(1, 0, CPU)  # one teacher for all seeds
@@ -91,9 +108,9 @@ def test_labels_belong_to_a_teacher_and_its_errors() -> None:
 
 def test_a_result_is_known_by_all_that_decides_it() -> None:
     arm = ARMS["R-pseudo"]
-    other_teacher = dataclasses.replace(CPU, teacher=('model.size="small"', "run.steps=301"))
+    other_teacher = dataclasses.replace(CPU, teacher=("run.steps=801",))
     other_test = dataclasses.replace(CPU, test=CPU.test + 1)
-    idle = dataclasses.replace(CPU, at_once=7, student_seconds=1.0)
+    idle = dataclasses.replace(CPU, at_once=7, seconds=(1.0, 1.0, 1.0))
     keys = [result_key(arm, 0, budget) for budget in (CPU, other_teacher, other_test)] + [result_key(arm, 1, CPU)]
     assert len(set(keys)) == 4
     assert result_key(arm, 0, idle) == keys[0]

@@ -23,9 +23,8 @@ def test_no_two_sets_share_scenes_and_tests_have_grammars_of_their_own() -> None
         same_images = {one.name, other.name} == {"r-pool", "r-noisy"}
         assert (one.stream == other.stream) is same_images
         assert one.folder != other.folder
-    trained = set(SMALL.s_train.grammars) | set(SMALL.r_pool.grammars)
-    assert not trained & set(SMALL.r_test.grammars)
-    assert not set(SMALL.s_train.grammars) & set(SMALL.r_pool.grammars)
+    families = [set(spec.grammars) for spec in (SMALL.start, SMALL.s_train, SMALL.r_pool, SMALL.r_test)]
+    assert all(not one & other for one, other in combinations(families, 2))
 
 
 def test_a_set_that_is_made_otherwise_lies_elsewhere() -> None:

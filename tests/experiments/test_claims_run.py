@@ -13,7 +13,7 @@ import pytest
 
 from dabench.errors import DabenchError, RecordError, UnknownNameError
 from experiments.claims import page, run, study
-from experiments.claims.arms import ARMS, BUDGETS, TEACHER, arms_of, chosen
+from experiments.claims.arms import ARMS, BUDGETS, TEACHER, arms_of, chosen, start_of
 from experiments.claims.measure import HIGHER_IS_BETTER
 from experiments.claims.study import Places, estimate, read_result, remaining
 
@@ -29,7 +29,7 @@ def test_smoke_trains_labels_measures_and_reports_and_keeps_what_is_done(
     assert run.main([*arguments, "--only", "H1,H6"]) == 0
     places = run.places_of(SMOKE, tmp_path, None)
     trained = {path.stem for path in places.results.glob("*.json")}
-    assert trained == {"teacher-0", "S-0", "R-pseudo-0", "S+R-noisy-0"}
+    assert trained == {"start-tiny-0", "teacher-0", "S-0", "R-pseudo-0", "S+R-noisy-0"}
     result = json.loads(places.result("R-pseudo", 0).read_text())
     sizes = {name: spec.count for name, spec in SMOKE.domains.tests.items()}
     assert {test: {m: len(v) for m, v in scores.items()} for test, scores in result["scores"].items()} == {
@@ -72,15 +72,16 @@ def test_what_is_left_and_how_long_it_takes(tmp_path: Path) -> None:
     places.results.mkdir()
     arms = arms_of(chosen(["H1"]))
     todo = remaining(arms, CPU, places)
-    assert todo[0] == (TEACHER, 0) and len(todo) == 1 + 2 * CPU.seeds
-    assert remaining(arms_of(chosen(["H6"])), CPU, places)[0][0] != TEACHER
-    expected = (CPU.teacher_seconds + 2 * CPU.seeds * CPU.student_seconds) / CPU.at_once
-    assert estimate(arms, CPU, places) == pytest.approx(max(expected, CPU.teacher_seconds))
+    assert todo[:2] == [(start_of("tiny"), 0), (TEACHER, 0)] and len(todo) == 2 + 2 * CPU.seeds
+    assert TEACHER not in {arm for arm, _ in remaining(arms_of(chosen(["H6"])), CPU, places)}
+    start, teacher, student = CPU.seconds
+    expected = (start + teacher + 2 * CPU.seeds * student) / CPU.at_once
+    assert estimate(arms, CPU, places) == pytest.approx(max(expected, start + teacher))
     for seed in range(CPU.seeds):
         done = {"key": study.result_key(ARMS["S"], seed, CPU), "seconds": 1000.0}
         places.result("S", seed).write_text(json.dumps(done))
-    assert [arm for arm, _ in remaining(arms, CPU, places)] == [TEACHER] + [ARMS["R-pseudo"]] * CPU.seeds
-    assert estimate(arms, CPU, places) == pytest.approx((CPU.teacher_seconds + 3000) / CPU.at_once)
+    assert [arm for arm, _ in remaining(arms, CPU, places)][2:] == [ARMS["R-pseudo"]] * CPU.seeds
+    assert estimate(arms, CPU, places) == pytest.approx((start + teacher + 3000) / CPU.at_once)
 
 
 def job(name: str, needs: tuple[str, ...], call: Callable[[], str]) -> Any:
@@ -119,7 +120,7 @@ def test_a_failed_training_stops_what_needs_it_and_nothing_else() -> None:
 def test_the_list_trains_nothing_and_wrong_names_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["--list", "--work", str(tmp_path), "--results", str(tmp_path / "kept")]) == 0
     shown = capsys.readouterr().out
-    assert "R-pseudo-e20-t10" in shown and "61 trainings left" in shown
+    assert "R-pseudo-e20-t10" in shown and "62 trainings left" in shown
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UnknownNameError, match="H2"):
         run.main(["--only", "H1,H2", "--list"])
