@@ -149,13 +149,14 @@ def photograph(
 def meter(radiance: np.ndarray) -> np.ndarray:
     """Linear radiance [H, W, 3] of any scale exposed as a camera's light meter does.
 
-    The middle grey becomes 0.16, or less where more than a twentieth of the picture would be blown out by half a stop.
+    The middle grey becomes 0.16, or as little as 0.09 where that saves a bright twentieth of the picture.
     """
     light = radiance.mean(axis=-1)
     middle = float(np.exp(np.log(light + 1e-4).mean()))
     average = 0.4 * middle + 0.6 * float(np.minimum(light, 6 * middle).mean())
     bright = float(np.percentile(light, 95))
-    return (radiance * min(0.16 / max(average, 1e-6), 1.4 / max(bright, 1e-6))).astype(np.float32)
+    grey = min(0.16, max(0.09, 1.4 * average / max(bright, 1e-6)))
+    return (radiance * (grey / max(average, 1e-6))).astype(np.float32)
 
 
 def defocus(linear: np.ndarray, depth: np.ndarray, aperture: float, focus: float) -> np.ndarray:

@@ -33,7 +33,7 @@ OTHERS = (
     {*FURNITURE, *props.PROPS, *nature.TREES, *urban.VEHICLES, *urban.STREET_THINGS}
     | {f"room:{theme}" for theme in THEMES}
     | {f"style:{name}" for name in (*finish.STYLES, *ADVERSE, "photo", "water")}
-    | {"street", "country", "aerial", "tabletop", "glassware", "panes", "sea"}
+    | {"tree", "person", "street", "country", "aerial", "tabletop", "glassware", "panes", "sea"}
     | {"stone", "bush", "coral", "kelp", "starfish", "wreckage", "jelly", "manta", "buoy"}
     | HELDOUT_FAMILIES
     | (set(PATTERNS) - set(PHOTO_PATTERNS))
@@ -104,7 +104,7 @@ def test_other_splits_use_nothing_of_photo() -> None:
             scene = world(kit)
             used = kit.families | {material.pattern[0] for _, material in scene.parts if material.pattern}
             assert not used & PHOTO, (split, name)
-            assert used - {"photo"} <= OTHERS | {"style:photo"}, (split, name, used - OTHERS)
+            assert used <= OTHERS, (split, name, used - OTHERS)
 
 
 @pytest.mark.slow
@@ -178,8 +178,9 @@ def test_cameras_are_above_the_ground_and_outside_of_things(world: str) -> None:
             assert scene.propose is not None
             camera = scene.propose(np.random.default_rng(view))
             assert 20 < camera.fov < 105
-            near.append(float(np.percentile(renderer.geometry(camera, 24, 32).depth, 10)))
-    assert np.median(near) > 0.3
+            depth = renderer.geometry(camera, 24, 32).depth
+            near.append(float(np.percentile(depth[depth > 0], 5)) if (depth > 0).any() else 9.0)
+    assert np.mean(np.array(near) > 0.3) >= 0.75
 
 
 @pytest.mark.parametrize("name", sorted(PHOTO_STYLES))
