@@ -19,7 +19,7 @@ CHUNK = 32_768
 
 MOST_CHUNKS = 64
 
-WORTH_SHARING = 4
+WORTH_SHARING = 8
 """Chunks from which on waking other threads costs less than they save."""
 
 Floats = npt.NDArray[np.float32]
