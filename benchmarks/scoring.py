@@ -7,6 +7,9 @@ anything is timed, every contender's AbsRel is compared with ours. Rounds are in
 round, so that other work on the machine hits all alike; medians over rounds are printed, relative to ours. A contender
 whose package is missing is left out, loudly.
 
+A stream of images is what an evaluation scores: ours takes one image a thread, and each peer whatever is faster for it,
+one image a thread or all threads for an image.
+
 The peers score one rule. Ours also scores a second rule on the same prediction, of two kinds: ``same pixels`` (another
 floor, cap and alignment, as two protocols on one benchmark often differ) and ``other pixels`` (another crop and range).
 """
@@ -20,6 +23,7 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -149,8 +153,9 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure(size: str, workers: Workers, rounds: int) -> dict[str, float]:
+def measure(size: str, pool: ThreadPoolExecutor, threads: int, rounds: int) -> dict[str, float]:
     """Medians over rounds of each contender's time relative to our first rule."""
+    together, alone = Workers(pool.submit, threads), Workers()
     share, first, *others = CASES[size]
     arrays = scene(size, share)
     prediction = Prediction(arrays[0], Output.DISPARITY)
@@ -163,25 +168,33 @@ def measure(size: str, workers: Workers, rounds: int) -> dict[str, float]:
     except ImportError as error:
         print(f"  depth-estimation is left out: {error} (pip install depth-estimation)")
 
-    def prepare() -> Prepared:
+    def prepare(workers: Workers = together) -> Prepared:
         return Prepared(prediction, *arrays[1:], workers=workers)
 
-    def rounds_of(repeats: int) -> dict[str, float]:
-        """The best of a few repetitions of everybody, in turns."""
+    def rounds_of(repeats: int) -> tuple[dict[str, float], dict[str, float]]:
+        """The best of a few repetitions of everybody, in turns: one image, and an image of a stream."""
         times: dict[str, float] = {}
+        streams: dict[str, float] = {}
+        images = range(4 * threads)
 
-        def note(name: str, call: Callable[[], object]) -> None:
-            times[name] = min(seconds(call), times.get(name, np.inf))
+        def note(into: dict[str, float], name: str, call: Callable[[], object], images: int = 1) -> None:
+            into[name] = min(seconds(call) / images, into.get(name, np.inf))
 
         for _ in range(repeats):
             prepared = prepare()
-            note("ours", lambda p=prepared: p.score(first))
-            note("second rule, same pixels", lambda p=prepared: p.score(same))
-            note("second rule, other pixels", lambda p=prepared: p.score(other))
+            note(times, "ours", lambda p=prepared: p.score(first))
+            note(times, "second rule, same pixels", lambda p=prepared: p.score(same))
+            note(times, "second rule, other pixels", lambda p=prepared: p.score(other))
             del prepared
             for name, contender in contenders.items():
-                note(name, lambda c=contender: c(arrays, first))
-        return times
+                note(times, name, lambda c=contender: c(arrays, first))
+            note(streams, "ours", lambda: list(pool.map(lambda _: prepare(alone).score(first), images)), len(images))
+            torch.set_num_threads(1)
+            for name, contender in contenders.items():
+                call = partial(contender, arrays, first)
+                note(streams, name, lambda c=call: list(pool.map(lambda _: c(), images)), len(images))
+            torch.set_num_threads(threads)
+        return times, {name: min(value, times[name]) for name, value in streams.items()}
 
     expected = prepare().score(first).metrics["abs_rel"]
     for name, contender in contenders.items():
@@ -190,11 +203,14 @@ def measure(size: str, workers: Workers, rounds: int) -> dict[str, float]:
             print(f"  ! {name} finds AbsRel {found:.6f}, ours {expected:.6f}")
     ratios: dict[str, list[float]] = {}
     for _ in range(rounds):
-        times = rounds_of(10 if arrays[0].size < 10**6 else 1)
-        own = times.pop("ours")
+        times, streams = rounds_of(5 if arrays[0].size < 10**6 else 1)
+        own, own_stream = times.pop("ours"), streams.pop("ours")
         for name, value in times.items():
             ratios.setdefault(name, []).append(value / own)
+        for name, value in streams.items():
+            ratios.setdefault(f"{name}, stream", []).append(value / own_stream)
         ratios.setdefault("(ours, milliseconds)", []).append(own * 1e3)
+        ratios.setdefault("(ours, stream, milliseconds)", []).append(own_stream * 1e3)
     return {name: statistics.median(values) for name, values in ratios.items()}
 
 
@@ -208,15 +224,16 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     report = {}
     with ThreadPoolExecutor(options.threads) as pool:
-        workers = Workers(pool.submit, options.threads)
         for size in options.only or CASES:
             print(f"{size}, {len(PIXEL_METRICS)} metrics of ours, {options.threads} threads")
-            report[size] = measure(size, workers, options.rounds)
+            report[size] = measure(size, pool, options.threads, options.rounds)
             peers = {name: ratio for name, ratio in report[size].items() if name[0] not in "(s"}
             for name, ratio in report[size].items():
                 print(f"  {name:28s} {ratio:8.2f}" + ("" if name.startswith("(") else " x ours"))
-            fastest = min(peers, key=lambda name: peers[name])
-            print(f"  ours takes 1/{peers[fastest]:.1f} of the fastest peer ({fastest})")
+            for kind in ("", ", stream"):
+                of_kind = {name: ratio for name, ratio in peers.items() if name.endswith(", stream") == bool(kind)}
+                fastest = min(of_kind, key=lambda name: of_kind[name])
+                print(f"  ours takes 1/{of_kind[fastest]:.1f} of the fastest peer ({fastest})")
     if options.json:
         print(json.dumps(report, indent=2))
 
