@@ -65,7 +65,7 @@ def load_state(path: str | Path, *, sha256: str | None = None) -> OfficialState:
     Raises CheckpointError, naming the file and the way out, when it is absent, damaged, or not Depth Anything V2.
     """
     path = Path(path)
-    tensors, metadata = _read(path)
+    tensors, metadata = read_tensors(path)
     tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
     if is_huggingface(tensors):
         tensors, layout = to_official(tensors), "huggingface"
@@ -168,7 +168,7 @@ def _name_of(config: DepthAnythingV2Config) -> str:
     return next((name for name, known in CONFIGS.items() if known.encoder == config.encoder), config.encoder)
 
 
-def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
+def read_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
     """Tensors and string metadata of a file whose format is told from its first bytes, not from its name."""
     if path.is_dir():
         inside = sorted(p.name for p in path.iterdir() if p.suffix in (".pth", ".pt", ".bin", ".safetensors"))

@@ -130,7 +130,7 @@ def test_a_stopped_run_says_that_it_goes_on(
     monkeypatch.setattr(loop, "train", lambda *_, **__: loop.RunResult(False, 1, tmp_path, None))
     for name in ("sketches-0", "sketches-1", "sketches-held-out"):
         write_rendered_set(tmp_path / "mini" / name, range(4))
-    shown = run("mini", "--data-root", str(tmp_path), "--out", str(tmp_path / "out"))
+    shown = run("mini", "--data-root", str(tmp_path), "--out", str(tmp_path / "out"), code=1)
     assert "stopped at step 1" in shown and "goes on" in shown and "dabench eval" not in shown
 
 

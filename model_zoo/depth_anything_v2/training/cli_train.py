@@ -74,6 +74,8 @@ def train(
     result = run_training(chosen, root, folder, device=device, fresh=fresh)
     if first:
         _show_result(chosen, result)
+    if not result.finished:
+        raise typer.Exit(1)
 
 
 def _log_to_stderr(first: bool) -> None:

@@ -18,7 +18,7 @@ from dabench.errors import CheckpointError, UsageError
 from model_zoo.catalog import entries
 from model_zoo.hub import resolve_weights
 
-from ..checkpoint import UNUSED, _read, load_state
+from ..checkpoint import UNUSED, load_state, read_tensors
 from ..config import CONFIGS, DepthAnythingV2Config
 from ..encoder import DinoV2Encoder, resample_table
 from ..model import DepthAnythingV2
@@ -83,7 +83,7 @@ def start_tensors(model: Model, data_root: Path) -> dict[str, Tensor]:
     """Tensors of the start weights under official names, with `depth_head.*` where the file has a head."""
     path = _find(model, data_root)
     if model.start != "depth-anything-v2":
-        tensors = _read(path)[0]
+        tensors = read_tensors(path)[0]
         tensors = {key.removeprefix("module.").removeprefix("backbone."): value for key, value in tensors.items()}
         if "patch_embed.proj.weight" in tensors:
             return _from_dinov2(tensors, path)
