@@ -34,8 +34,8 @@ class Budget:
     train, test: images in a training set and in R's test set. size: of all images. steps, batch: of a student. start:
     settings of the run whose encoder all start from, and teacher: of the teacher's run, beside the base's.
     teacher_size: the teacher's network. teachers: how many; student k learns from teacher k modulo this. at_once:
-    trainings at the same time. seconds: of a start, a teacher and a student, measured with one thread on two otherwise
-    idle cores, for the estimate that `--list` prints before there are results.
+    trainings at the same time. workers: loading processes of each. seconds: of a start, a teacher and a student, for
+    the estimate that `--list` prints before there are results (cpu: a core's time, measured; gpu: guessed).
     """
 
     name: str
@@ -52,6 +52,7 @@ class Budget:
     device: str = "cpu"
     at_once: int = 2
     seconds: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    workers: int = 0
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -59,6 +60,7 @@ class Budget:
         return (
             f"data.size={list(self.size)}",
             f"data.batch={self.batch}",
+            f"data.workers={self.workers}",
             f"run.steps={self.steps}",
             f"run.checkpoint_every={self.steps}",
             f"run.alarm_grace={self.steps}",
@@ -82,7 +84,7 @@ BUDGETS = {
     "gpu": Budget(
         name="gpu", train=8000, test=300, size=(112, 154), steps=3000, batch=32, start=("run.steps=8000",),
         teacher=("run.steps=8000",), teacher_size="small", teachers=3, device="cuda", at_once=4,
-        seconds=(500, 700, 200),
+        seconds=(500, 700, 200), workers=3,
     ),
 }  # fmt: skip
 

@@ -36,7 +36,7 @@ CANNOT = """\
 - **Three seeds** vary the start weights and the order of the images, not the images themselves. An interval from three
   is somewhat too narrow.
 - **Label noise and injected errors are made up**: kinds of faults that are known of sensors and of teachers, in amounts
-  that we chose. Another sensor could give another answer.
+  that we chose. The sensor sees no sky, so the sky counts in no score. Another sensor could give another answer.
 - H5's arms on clean and on noisy labels are measured each on its own domain, so the two curves differ in images, too.
 """
 

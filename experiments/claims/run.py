@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -87,8 +88,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's end is as orderly as Ctrl-C
     try:
         sys.exit(main())
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on")
+        sys.exit(130)
     except DabenchError as error:
         console.print(f"error: {error}")
         sys.exit(2)

@@ -131,18 +131,24 @@ def run_study(arms: Sequence[Arm], budget: Budget, places: Places, say: Say) -> 
     for folder in (places.data, places.results):
         folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1" if budget.device == "cpu" else "4")
+    made = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal made
+        if done * 10 // total > made:
+            made = done * 10 // total
+            say(f"images {done}/{total}")
+
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(budget.at_once, mp_context=context, initializer=_start_worker) as pool:
-        made = 0
-
-        def progress(done: int, total: int) -> None:
-            nonlocal made
-            if done * 10 // total > made or done == total:
-                made = done * 10 // total
-                say(f"images {done}/{total}")
-
-        make_sets(budget.domains.all(), places.data, pool, progress)
-        return _carry_out(_jobs(todo, budget, places), pool, say)
+        try:
+            make_sets(budget.domains.all(), places.data, pool, progress)
+            return _carry_out(_jobs(todo, budget, places), pool, say)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()  # a training ends after its step, with a checkpoint
+            raise
 
 
 @dataclass(frozen=True)
