@@ -137,7 +137,7 @@ def test_a_stopped_run_says_that_it_goes_on(
 @pytest.mark.parametrize(
     ("recipe", "model", "side"),
     [
-        ("mini", "depth-anything-v2-tiny", 126),
+        ("mini", "depth-anything-v2-tiny", 98),
         ("mini-gpu", "depth-anything-v2-small", 168),
         ("paper-student-base", "depth-anything-v2-base", None),
         ("paper-teacher-giant", "depth-anything-v2-giant", None),
