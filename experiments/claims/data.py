@@ -88,8 +88,8 @@ class Domains:
         return {"R": self.r_test, "S": self.s_test, "R-seen": self.r_seen}
 
 
-START_GRAMMARS = ("floating", "above")
-S_GRAMMARS = ("room", "street", "table")
+START_GRAMMARS = ("floating", "above", "table")
+S_GRAMMARS = ("room", "street")
 
 
 def domains(train: int, test: int, size: tuple[int, int]) -> Domains:

@@ -30,6 +30,11 @@ from experiments.claims.study import Places, estimate, read_result, remaining, r
 console = Console()
 
 
+def say(text: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
 def places_of(budget: Budget, work: Path | None, results: Path | None) -> Places:
     """Default folders. The page of the smoke budget, which says nothing, and of results elsewhere stays with them."""
     work = (work or ROOT / "runs" / "claims") / budget.name
@@ -76,14 +81,14 @@ def main(arguments: list[str] | None = None) -> int:
         show(arms, budget, places)
         return 0
     if options.report:
-        console.print(f"wrote {page.write(budget, places)}")
+        say(f"wrote {page.write(budget, places)}")
         return 0
     logging.basicConfig(level=logging.WARNING)
-    problems = run_study(arms, budget, places, console.print)
+    problems = run_study(arms, budget, places, say)
     page.draw_samples(budget, places)
     for problem in problems:
-        console.print(f"[red]failed[/red] {problem}")
-    console.print(f"wrote {page.write(budget, places)}")
+        say(f"failed: {problem}")
+    say(f"wrote {page.write(budget, places)}")
     return int(bool(problems))
 
 
@@ -92,8 +97,8 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        console.print("stopped; the same command goes on")
+        say("stopped; the same command goes on")
         sys.exit(130)
     except DabenchError as error:
-        console.print(f"error: {error}")
+        say(f"error: {error}")
         sys.exit(2)

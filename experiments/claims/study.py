@@ -113,16 +113,14 @@ def estimate(arms: Sequence[Arm], budget: Budget, places: Places) -> float:
     """Seconds that a study still takes: from the results so far, else from what the budget says."""
     todo = remaining(arms, budget, places)
     starts = [start_of(size) for size in {"tiny", budget.teacher_size}]
-    total = longest = 0.0
+    totals = []
     for role, group in enumerate((starts, [TEACHER], list(arms))):
         found = [read_result(places, arm, seed, budget) for arm in group for seed in range(budget.seeds)]
         seconds = [result["seconds"] for result in found if result is not None]
         each = statistics.median(seconds) if seconds else budget.seconds[role]
-        count = sum(arm in group for arm, _ in todo)
-        total += count * each
-        if role < 2 and count:
-            longest += each
-    return max(total / budget.at_once, longest)
+        totals.append(each * sum(arm in group for arm, _ in todo))
+    first, teachers, students = totals
+    return first + max((teachers + students) / budget.at_once, teachers / budget.teachers)  # all wait for a start
 
 
 def run_study(arms: Sequence[Arm], budget: Budget, places: Places, say: Say) -> list[str]:
@@ -232,6 +230,8 @@ def train_and_measure(arm: Arm, seed: int, budget: Budget, places: Places) -> st
         DabenchError: the training stopped, or a file cannot be read or written.
     """
     recipe, run = recipe_of(arm, seed, budget), places.run(arm.name, seed)
+    if budget.device == "cpu":  # nothing else can run before there is a start
+        torch.set_num_threads(budget.at_once if is_start(arm) else 1)
     if _weights_of(run, recipe) is None:
         other = (run / "recipe.toml").is_file() and (run / "recipe.toml").read_text() != recipe.text()
         (run / "model.safetensors").unlink(missing_ok=True)
