@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Two processes, each with whole files, whose fixtures are made once.
+SPREAD := -n 2 --dist loadfile
 
 .PHONY: demo test test-fast lint types readme wheel-check clean
 
@@ -9,10 +11,10 @@ demo: $(VENV)/.installed
 	$(BIN)/dabench eval
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 test-fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

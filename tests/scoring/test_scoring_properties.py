@@ -16,7 +16,14 @@ from dabench.scoring.rule import DenseRule
 from dabench.types import Output, Prediction
 
 AFFINE = ("least-squares-disparity", "least-squares-depth", "l1-depth", "lad-depth")
-SCALES = ("median-ratio", "median-of-ratios", "least-squares-scale", "weiszfeld-scale", "l1-scale")
+SCALES = (
+    "median-ratio",
+    "lower-median-ratio",
+    "median-of-ratios",
+    "least-squares-scale",
+    "weiszfeld-scale",
+    "l1-scale",
+)
 
 
 def rule_of(method: str, **changes: object) -> DenseRule:
