@@ -35,7 +35,7 @@ def test_collapse_stops_after_patience_and_not_before_grace(sick: dict[str, floa
 def test_one_good_step_starts_the_patience_again() -> None:
     watch = alarms()
     for step in range(100):
-        watch.update(step, 1.0, **{**HEALTHY, "ssi": 0.5 if step % 3 == 0 else 1.0})
+        assert watch.update(step, 1.0, **{**HEALTHY, "ssi": 0.5 if step % 3 == 0 else 1.0}) == []
 
 
 def test_metric_training_has_no_ssi_but_can_die() -> None:
@@ -63,7 +63,7 @@ def test_divergence_is_a_loss_far_above_its_median_for_long() -> None:
 def test_a_high_loss_at_the_start_is_not_divergence() -> None:
     watch = alarms()
     for step in range(WINDOW // 4 - 1):
-        watch.update(step, 10.0**step, **HEALTHY)
+        assert watch.update(step, 10.0**step, **HEALTHY) == []
 
 
 def test_skipped_steps_are_counted_to_a_limit() -> None:

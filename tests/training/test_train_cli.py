@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -211,3 +212,11 @@ def test_the_makers_command_lines(tmp_path: Path) -> None:
     assert sketch[0].command()[1:3] == ["-m", "model_zoo.depth_anything_v2.training.sketch"]
     render = next(job for job in jobs(load_recipe("mini-teacher"), tmp_path) if job.generate.by == "render")
     assert render.command()[1:4] == ["-m", "dabench", "render"] and "--views" in render.command()
+
+
+def test_the_sizes_that_the_page_gives_are_those_of_the_recipes() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text()
+    for weights, recipe in (("runs/mini/", "mini"), ("runs/teacher/", "mini-teacher")):
+        (size,) = re.findall(rf"--checkpoint {weights}model\.safetensors --input-size (\d+)", page)
+        assert int(size) == load_recipe(recipe).data.short_side
+    assert load_recipe("mini-student").data.short_side == load_recipe("mini-teacher").data.short_side
