@@ -7,8 +7,9 @@ Idea: lm-evaluation-harness ``lm_eval/api/registry.py``.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
@@ -128,12 +129,18 @@ def broken_providers() -> dict[str, str]:
     return {}
 
 
-def load_model(name: str, **options: Any) -> Any:
+def load_model(name: str, *, settings: Mapping[str, Any] | None = None, **options: Any) -> Any:
     """Build the model ``name`` through its catalogue row.
+
+    Args:
+        name: a registered model.
+        settings: what the row lets one set, as text or as values; the row's defaults fill in the rest.
+        options: passed on to the factory.
 
     Raises:
         UnknownNameError: no such model.
-        ModelError: the model is published-only.
+        UsageError: a setting that the model does not have, or that is not of its type.
+        ModelError: the model is published-only, or a package that it needs is not installed.
     """
     registry = models()
     if name not in registry and broken_providers():
@@ -143,4 +150,42 @@ def load_model(name: str, **options: Any) -> Any:
     own_weights = entry.factory and options.get("checkpoint") is not None
     if entry.status == "published-only" and not own_weights:
         raise ModelError(f"model '{name}' has published numbers only", hint=entry.reason)
+    chosen = _settings(entry, settings or {})
+    missing = missing_packages(entry)
+    if missing:
+        package = f"dabench[{entry.extra}]" if entry.extra else " ".join(missing)
+        raise ModelError(
+            f"model '{name}' needs {' and '.join(missing)}, not installed here", hint=f"pip install '{package}'"
+        )
+    if entry.settable:
+        options["settings"] = chosen
     return import_attribute(entry.factory)(entry, **options)
+
+
+def missing_packages(entry: ModelEntry) -> list[str]:
+    """Modules that a model requires and that are not installed; nothing is imported."""
+    return [module for module in entry.requires if importlib.util.find_spec(module) is None]
+
+
+def _settings(entry: ModelEntry, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The row's settings with those given in place of the defaults, each of its default's type."""
+    chosen = dict(entry.settable)
+    for key, value in given.items():
+        if key not in chosen:
+            known = ", ".join(entry.settable) or "it has none"
+            raise UsageError(f"model '{entry.name}' has no option '{key}'", hint=f"its options: {known}")
+        chosen[key] = _typed(entry.name, key, value, entry.settable[key])
+    return chosen
+
+
+def _typed(model: str, key: str, value: Any, default: Any) -> Any:
+    if default is None or not isinstance(value, str):
+        return value
+    kind = type(default)
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[value.lower()]
+        return kind(value)
+    except (KeyError, ValueError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, kind.__name__)
+        raise UsageError(f"model '{model}': option {key}={value} is not {wanted}") from None

@@ -202,14 +202,18 @@ class ModelEntry:
         output: what its predictions mean.
         summary: one line.
         factory: ``"module:attr"``, called as ``factory(entry, checkpoint=, device=, precision=, input_size=,
-            compile=)``.
+            compile=)``, and with ``settings=`` where ``settable`` names any.
         status: ``bundled`` (in the wheel), ``downloadable`` (by name, through a hub), ``baseline`` (no weights) or
             ``published-only`` (numbers exist, weights do not).
         licence: licence of the weights.
         parameters: number of parameters as published.
         source: hub repository or address of the weights.
         revision: pinned commit of the hub repository.
-        file: file name within the source.
+        file: file name within the source; for weights of several files, the one that holds the network's.
+        files: all files of the source that the model needs, where they are several.
+        requires: modules that have to be importable.
+        extra: the extra of this package that brings them, for the error that names it.
+        settable: what ``--option NAME=VALUE`` may change, with its default, whose type the value is read as.
         sha256: checksum of the file, where known.
         paper: title and identifier.
         sources: where these facts come from.
@@ -227,6 +231,10 @@ class ModelEntry:
     source: str | None = None
     revision: str | None = None
     file: str | None = None
+    files: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    extra: str | None = None
+    settable: Mapping[str, Any] = field(default_factory=dict)
     sha256: str | None = None
     paper: str | None = None
     sources: tuple[str, ...] = ()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dabench.types import DepthModel
@@ -19,6 +20,7 @@ def load(
     precision: str = "fp32",
     input_size: int | None = None,
     compile: str = "auto",
+    settings: Mapping[str, Any] | None = None,
 ) -> DepthModel:
     """Build a model by its catalogue name.
 
@@ -29,8 +31,10 @@ def load(
         precision: ``fp32``, ``bf16`` or ``fp16``.
         input_size: short side of the network input in pixels; the model's own default if None.
         compile: ``auto``, ``on`` or ``off``.
+        settings: options of this model, as ``dabench show NAME`` lists them.
 
     Raises:
+        UsageError: a setting that the model does not have.
         UnknownNameError: no such model; the message lists the nearest names.
         CheckpointError: the weight file is absent, damaged or of another model.
         DownloadError: the weights are not on this machine and cannot be fetched.
@@ -44,5 +48,6 @@ def load(
         precision=precision,
         input_size=input_size,
         compile=compile,
+        settings=settings,
     )
     return model

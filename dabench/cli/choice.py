@@ -183,6 +183,8 @@ def read_subset(path: Path | None) -> list[str] | None:
 def request_of(options: dict[str, Any]) -> dict[str, Any]:
     """The options that choose what a model predicts, as kept predictions remember them."""
     chosen = {key: options[key] for key in ("precision", "input_size", "compile")}
+    if options.get("settings"):
+        chosen["settings"] = options["settings"]
     return {**chosen, "checkpoint": options["checkpoint"] is not None}
 
 

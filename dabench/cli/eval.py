@@ -19,7 +19,7 @@ from dabench.cli.choice import (
     read_subset,
     request_of,
 )
-from dabench.cli.options import Checkpoint, Compile, Device, InputSize, Precision
+from dabench.cli.options import Checkpoint, Compile, Device, InputSize, Precision, Settings, read_settings
 from dabench.errors import DabenchError, UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def eval_command(
     precision: Precision = "fp32",
     input_size: InputSize = None,
     compile: Compile = "auto",
+    option: Settings = None,
     batch_size: Annotated[int, typer.Option(help="Images given to the model at once.")] = 1,
     workers: Annotated[int, typer.Option(help="Threads that read ahead, and threads that score.")] = 2,
     subset: Annotated[
@@ -102,6 +103,8 @@ def eval_command(
             raise UsageError("the maps of --predictions are kept already", hint="leave --keep-predictions out")
     elif output_kind is not None:
         raise UsageError("--output-kind says what saved maps mean", hint="pass it together with --predictions DIR")
+    if option and (len(names) != 1 or not model):
+        raise UsageError("--option belongs to one model", hint="name it: -m MODEL --option NAME=VALUE")
     ids = read_subset(subset)
     check_models(names if predictions is None else [])
     stderr = messages()
@@ -119,6 +122,7 @@ def eval_command(
         "precision": precision,
         "input_size": input_size,
         "compile": compile,
+        "settings": read_settings(option),
     }
     common: dict[str, Any] = {
         "data_root": data_root,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dabench.cli.options import Checkpoint, Compile, Device, InputSize, Precision
+from dabench.cli.options import Checkpoint, Compile, Device, InputSize, Precision, Settings, read_settings
 from dabench.errors import DabenchError, UsageError
 
 DEFAULT_OUT = Path("predictions")
@@ -23,6 +23,7 @@ def predict_command(
     precision: Precision = "fp32",
     input_size: InputSize = None,
     compile: Compile = "auto",
+    option: Settings = None,
 ) -> None:
     """Predict depth maps: NAME.npy (values), NAME_16bit.png and NAME_color.png for each picture."""
     from rich.progress import track
@@ -42,6 +43,7 @@ def predict_command(
         "precision": precision,
         "input_size": input_size,
         "compile": compile,
+        "settings": read_settings(option),
     }
     loaded = load(model, options)
     stems = _stems(images)

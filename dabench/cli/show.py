@@ -127,6 +127,8 @@ def _describe_model(entry: dict[str, Any]) -> list[str]:
                 ("paper", entry["paper"]),
                 ("reason", entry["reason"]),
                 *((key.replace("_", " "), value) for key, value in entry["options"].items()),
+                ("needs", ", ".join(entry["requires"])),
+                ("options", ", ".join(f"{key}={value}" for key, value in entry["settable"].items())),
                 *(("source", s) for s in sources),
             ]
         ),

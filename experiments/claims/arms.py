@@ -78,8 +78,8 @@ BUDGETS = {
         teacher=("run.steps=3",), seeds=1, at_once=1, seconds=(4, 4, 4),
     ),
     "cpu": Budget(
-        name="cpu", train=1000, test=150, size=(84, 112), steps=140, batch=16, start=("run.steps=1200",),
-        teacher=("run.steps=800",), seconds=(630, 760, 135),
+        name="cpu", train=1000, test=150, size=(84, 112), steps=120, batch=16, start=("run.steps=1200",),
+        teacher=("run.steps=800",), seconds=(630, 760, 116),
     ),
     "gpu": Budget(
         name="gpu", train=8000, test=300, size=(112, 154), steps=3000, batch=32, start=("run.steps=8000",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -186,3 +187,51 @@ def test_the_tree_of_errors_is_the_documented_one() -> None:
         if "exit code" in line:
             name = line.strip("│├└─ ").split()[0]
             assert getattr(errors, name).exit_code == int(line[-1]), name
+
+
+def _settable(monkeypatch: pytest.MonkeyPatch, **row: Any) -> None:
+    entry = ModelEntry(
+        name="settable-model",
+        output=Output.DISPARITY,
+        summary="returns what its factory was given",
+        factory="builtins:dict",
+        **row,
+    )
+    monkeypatch.setattr(registry, "import_attribute", lambda _: lambda entry, **options: options)
+    monkeypatch.setitem(registry.models()._items, entry.name, entry)
+
+
+def test_settings_are_read_as_the_type_of_their_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    _settable(monkeypatch, settable={"steps": 4, "scale": 0.5, "flip": True, "model": "", "seed": None})
+    given = {"steps": "8", "scale": "2", "flip": "false", "model": "gpt"}
+    loaded = registry.load_model("settable-model", settings=given, device="cpu")
+    expected = {"steps": 8, "scale": 2.0, "flip": False, "model": "gpt", "seed": None}
+    assert loaded == {"device": "cpu", "settings": expected}
+    assert type(loaded["settings"]["scale"]) is float
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"step": "4"}, "no option 'step'\n  its options: steps, flip"),
+        ({"steps": "many"}, "option steps=many is not a whole number"),
+        ({"flip": "yes"}, "option flip=yes is not true or false"),
+    ],
+)
+def test_a_wrong_setting_is_refused(monkeypatch: pytest.MonkeyPatch, given: dict[str, str], message: str) -> None:
+    _settable(monkeypatch, settable={"steps": 4, "flip": True})
+    with pytest.raises(UsageError, match=re.escape(message)):
+        registry.load_model("settable-model", settings=given)
+
+
+def test_a_model_without_settings_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    _settable(monkeypatch)
+    assert registry.load_model("settable-model", device="cpu") == {"device": "cpu"}
+    with pytest.raises(UsageError, match="it has none"):
+        registry.load_model("settable-model", settings={"steps": "4"})
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    _settable(monkeypatch, requires=("json", "no_such_package_at_all"), extra="zoo")
+    with pytest.raises(ModelError, match=r"needs no_such_package_at_all, not installed here\n.*'dabench\[zoo\]'"):
+        registry.load_model("settable-model")

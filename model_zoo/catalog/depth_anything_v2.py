@@ -1,4 +1,4 @@
-"""The catalogue: every model by name, with its source, checksum, licence and meaning. Imports no framework.
+"""Depth Anything V2: the bundled network and the official weights, relative and metric.
 
 Revisions and SHA-256 of the official files were read from two independent public records of what the hub's API reports
 for them, `tools/fetch/depth_anything_v2.py` of datamarkin/mozo (commit bc6c021) and `first_setup.py` of
@@ -24,7 +24,6 @@ _PINS = (
 )
 
 _FACTORY = "model_zoo.depth_anything_v2.factory:load"
-_BASELINES = "model_zoo.baselines"
 
 _ENCODERS = {"small": "vits", "base": "vitb", "large": "vitl"}
 _TINY_PARAMETERS = 3_998_113
@@ -84,7 +83,7 @@ _DOMAINS = {"indoor": ("Hypersim", 20.0), "outdoor": ("VKITTI", 80.0)}
 
 
 def entries() -> Iterator[ModelEntry]:
-    """All models of this package, in the order in which they are listed."""
+    """The bundled model first, then by size; metric models after the relative ones."""
     yield _tiny()
     for size in _ENCODERS:
         yield _relative(size)
@@ -92,7 +91,6 @@ def entries() -> Iterator[ModelEntry]:
     for domain in _DOMAINS:
         for size in _ENCODERS:
             yield _metric(domain, size)
-    yield from _baselines()
 
 
 def _tiny() -> ModelEntry:
@@ -170,22 +168,3 @@ def _giant() -> ModelEntry:
         "weights of your own are given with --checkpoint FILE",
         options={"config": "giant"},
     )
-
-
-def _baselines() -> Iterator[ModelEntry]:
-    for name, attribute, summary in (
-        ("location-prior", "load_location_prior", "lower in the image is nearer; looks at no pixel"),
-        ("constant", "load_constant", "the same value everywhere; every pair is a tie"),
-        ("random", "load_random", "seeded noise, the same for the same image; 50 % on pairs"),
-    ):
-        yield ModelEntry(
-            name=name,
-            output=Output.DISPARITY,
-            summary=summary,
-            factory=f"{_BASELINES}:{attribute}",
-            status="baseline",
-            licence="Apache-2.0",
-            parameters=0,
-            source=_BASELINES,
-            sources=("model_zoo/baselines.py",),
-        )

@@ -1,0 +1,21 @@
+"""The catalogue: every model by name, with its source, checksum, licence and meaning. Imports no framework.
+
+One file a family; each has ``entries()``, which yields the family's rows in the order in which they are listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dabench.types import ModelEntry
+
+from . import baselines, depth_anything_v2
+
+FAMILIES = (depth_anything_v2, baselines)
+"""The modules whose rows make the catalogue."""
+
+
+def entries() -> Iterator[ModelEntry]:
+    """All models of this package, family by family."""
+    for family in FAMILIES:
+        yield from family.entries()
