@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from dabench.types import ModelEntry
 
-from . import baselines, depth_anything_v2
+from . import baselines, depth_anything_v2, published_only
 
-FAMILIES = (depth_anything_v2, baselines)
+FAMILIES = (depth_anything_v2, published_only, baselines)
 """The modules whose rows make the catalogue."""
 
 
