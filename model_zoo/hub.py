@@ -92,6 +92,7 @@ def download_weights(entry: ModelEntry, *, cache_dir: Path | None = None, notify
     if isinstance(cached, str):
         found = _checked(entry, Path(cached), _commit_of(Path(cached), revision), pins)
         if isinstance(found, WeightFile):
+            _pin(entry, found, pins, notify)
             return found
         if not entry.sha256:
             raise _changed(entry, Path(cached), found, pins)
@@ -153,15 +154,25 @@ def _transfer(entry: ModelEntry, cache: Path, revision: str, pins: _Pins, notify
         notify(_announcement(entry, url, metadata.size))
         blob = cache / repo_folder_name(repo_id=repository, repo_type="model") / "blobs" / etag
         _fetch_blob(entry, url, metadata, blob)
-        # the blob is in place: this only links it into the snapshot of its commit
-        path = Path(hf_hub_download(repository, file, revision=revision, cache_dir=cache, endpoint=endpoint))
+        # the blob is in place: this only links it into the snapshot of its commit (the branch may have moved on)
+        commit = metadata.commit_hash
+        path = Path(hf_hub_download(repository, file, revision=commit, cache_dir=cache, endpoint=endpoint))
     found = _checked(entry, path, metadata.commit_hash, pins)
     if not isinstance(found, WeightFile):
         raise _changed(entry, path, found, pins)
-    if not found.pinned:
-        notify(f"{file}: no checksum is catalogued; SHA-256 {found.sha256} is trusted and pinned in {pins.path}")
-        pins.add(repository, metadata.commit_hash, file, found.sha256, track=entry.revision is None)
+    _pin(entry, found, pins, notify)
     return found
+
+
+def _pin(entry: ModelEntry, found: WeightFile, pins: _Pins, notify: Notify) -> None:
+    """Remember what the catalogue does not say: the commit that the branch had, and the content at it."""
+    repository, file, commit = str(entry.source), str(entry.file), str(found.revision)
+    known = found.pinned or pins.sha256(repository, commit, file) is not None
+    if known and (entry.revision or pins.revision(repository)):
+        return
+    if not known:
+        notify(f"{file}: no checksum is catalogued; SHA-256 {found.sha256} is trusted and pinned in {pins.path}")
+    pins.add(repository, commit, file, found.sha256, track=entry.revision is None)
 
 
 def _fetch_blob(entry: ModelEntry, url: str, metadata: Any, blob: Path) -> None:
@@ -270,6 +281,9 @@ def _unreachable(entry: ModelEntry, url: str, error: BaseException) -> str:
 
 
 def _way_around(entry: ModelEntry) -> str:
+    if len(entry.files) > 1:
+        names = ", ".join(entry.files)
+        return f"get its files by hand from {_page(entry)} and give their folder with --checkpoint DIR ({names})"
     return f"get {entry.file} by hand from {_page(entry)} and give it with --checkpoint {entry.file}"
 
 
