@@ -13,7 +13,7 @@ from dabench.errors import ModelError, UsageError
 from dabench.kept import KeptMap, KeptModel
 from dabench.loading import Loaded, SavedMaps
 from dabench.passes import Setting
-from dabench.types import DepthModel, Image, ModelInfo, Output, Prediction, checked_prediction
+from dabench.types import MAP_OUTPUTS, DepthModel, Image, ModelInfo, Output, Prediction, checked_prediction
 
 
 class CallableModel(DepthModel):
@@ -26,8 +26,8 @@ class CallableModel(DepthModel):
     """
 
     def __init__(self, function: Callable[[Image], Any], output: Output | str, name: str | None = None) -> None:
-        if output not in tuple(Output):
-            raise UsageError(f"output '{output}' is not one of {', '.join(Output)}")
+        if output not in MAP_OUTPUTS:
+            raise UsageError(f"output '{output}' is not one of {', '.join(MAP_OUTPUTS)}")
         self._function = function
         name = name or getattr(function, "__name__", type(function).__name__).strip("<>_")
         self.info = ModelInfo(name=name, output=Output(output), source="callable")

@@ -28,15 +28,21 @@ class Output(StrEnum):
     DISPARITY: affine-invariant inverse depth, larger is nearer (MiDaS, Depth Anything).
     DEPTH: affine-invariant depth, larger is farther (Marigold).
     METRIC: metres along the optical axis, larger is farther (Depth Anything V2 metric, ZoeDepth).
+    ORDER: no map at all, only which of two points is closer (a :class:`PairModel`); not a meaning of map values.
     """
 
     DISPARITY = "disparity"
     DEPTH = "depth"
     METRIC = "metric"
+    ORDER = "order"
 
     @property
     def larger_is_nearer(self) -> bool:
         return self is Output.DISPARITY
+
+
+MAP_OUTPUTS = (Output.DISPARITY, Output.DEPTH, Output.METRIC)
+"""What the values of a map can mean."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,7 +82,7 @@ def eval_command(
     """Score models; without arguments, the bundled model and baselines on the bundled benchmark."""
     from dabench.cli.console import messages, results
     from dabench.cli.table import failures, results_table
-    from dabench.types import Output
+    from dabench.types import MAP_OUTPUTS
 
     recipes, named = choose_protocols(dataset or [], protocol or [])
     names = list(dict.fromkeys(model or ([] if predictions else DEFAULT_MODELS)))
@@ -91,10 +91,10 @@ def eval_command(
     if checkpoint is not None and (len(names) != 1 or not model):
         raise UsageError("--checkpoint belongs to one model", hint="name it: -m MODEL --checkpoint FILE")
     if predictions is not None:
-        if output_kind not in list(Output):
+        if output_kind not in MAP_OUTPUTS:
             raise UsageError(
                 "--predictions needs --output-kind"
-                + (f", one of {', '.join(Output)}; not '{output_kind}'" if output_kind else ""),
+                + (f", one of {', '.join(MAP_OUTPUTS)}; not '{output_kind}'" if output_kind else ""),
                 hint="disparity: larger is nearer; depth: larger is farther; metric: metres",
             )
         if len(names) > 1 or checkpoint is not None:

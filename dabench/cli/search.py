@@ -155,9 +155,9 @@ def search_command(
 
 
 def _saved_folders(predictions: Sequence[str], output_kind: str | None) -> dict[str, Path]:
-    from dabench.types import Output
+    from dabench.types import MAP_OUTPUTS
 
-    if bool(predictions) != (output_kind is not None) or (output_kind is not None and output_kind not in list(Output)):
+    if bool(predictions) != (output_kind is not None) or (output_kind is not None and output_kind not in MAP_OUTPUTS):
         raise UsageError(
             "--predictions and --output-kind go together" + (f"; not '{output_kind}'" if output_kind else ""),
             hint="disparity: larger is nearer; depth: larger is farther; metric: metres",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dabench.errors import ProtocolError
 from dabench.protocols.schema import Protocol
 from dabench.scoring.rule import DenseRule
-from dabench.types import Output
+from dabench.types import MAP_OUTPUTS
 
 
 def dense_rule(protocol: Protocol) -> DenseRule:
@@ -20,7 +20,7 @@ def dense_rule(protocol: Protocol) -> DenseRule:
     near, far = alignment.depth_range
     floor, limit = alignment.disparity_floor, valid.quantile_limit
     return DenseRule(
-        method={output: alignment.method(output) for output in Output},
+        method={output: alignment.method(output) for output in MAP_OUTPUTS},
         valid_min=valid.min,
         valid_max=valid.max,
         disparity_floor=None if isinstance(floor, str) else floor,

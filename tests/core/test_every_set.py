@@ -16,7 +16,7 @@ from dabench.errors import DabenchError, DatasetError, UsageError
 from dabench.evaluate import evaluate_many
 from dabench.passes import setting_of
 from dabench.protocols import Protocol
-from dabench.types import Output
+from dabench.types import MAP_OUTPUTS, Output
 
 LIMIT = 2
 
@@ -61,7 +61,7 @@ def test_all_protocols_of_a_set_are_scored_together(which: str, tmp_path: Path) 
     root = module.build(tmp_path / "set")
     scored: set[str] = set()
     absent: set[str] = set()
-    for output in Output:
+    for output in MAP_OUTPUTS:
         refused: dict[str, DabenchError] = {}
 
         def tell(protocol: Protocol, error: DabenchError, refused: dict[str, DabenchError] = refused) -> None:

@@ -14,7 +14,7 @@ from dabench.protocols import Protocol
 from dabench.protocols.rule import dense_rule
 from dabench.scoring.crops import KB_SIZE, kb_window
 from dabench.scoring.dense import DenseScore, Prepared, fit_pixels_of_many
-from dabench.types import Output, Prediction
+from dabench.types import MAP_OUTPUTS, Output, Prediction
 
 DEPTH = [p for p in protocols.all_protocols().values() if p.task == "depth"]
 SIZES = {"kitti": (375, 1242), "nyu-d": (480, 640), "diode": (768, 1024)}
@@ -73,7 +73,7 @@ def scored(protocol: Protocol, output: Output, *, mirrored: bool) -> DenseScore:
     return prepared.score(rule)
 
 
-CASES = [(p.id, output) for p in DEPTH if p.alignment is not None for output in Output]
+CASES = [(p.id, output) for p in DEPTH if p.alignment is not None for output in MAP_OUTPUTS]
 
 
 @pytest.mark.parametrize(("name", "output"), CASES, ids=lambda v: str(v))
@@ -118,6 +118,6 @@ def test_a_depth_of_zero_is_a_prediction(name: str) -> None:
 def test_every_output_kind_is_scored_somewhere_on_every_dataset() -> None:
     for dataset in {p.dataset.name for p in DEPTH}:
         methods = [
-            (o, p.alignment.method(o)) for p in DEPTH if p.dataset.name == dataset and p.alignment for o in Output
+            (o, p.alignment.method(o)) for p in DEPTH if p.dataset.name == dataset and p.alignment for o in MAP_OUTPUTS
         ]
-        assert {output for output, method in methods if method != "refuse"} == set(Output), dataset
+        assert {output for output, method in methods if method != "refuse"} == set(MAP_OUTPUTS), dataset

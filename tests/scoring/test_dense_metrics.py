@@ -15,7 +15,7 @@ from dabench.errors import ModelError
 from dabench.scoring.alignment import least_squares
 from dabench.scoring.dense import DenseRule, DenseScore, score_dense
 from dabench.scoring.metrics import HIGHER_IS_BETTER, PIXEL_METRICS, dense_metrics
-from dabench.types import Output, Prediction
+from dabench.types import MAP_OUTPUTS, Output, Prediction
 
 METHOD = {
     Output.DISPARITY: "least-squares-disparity",
@@ -233,7 +233,7 @@ def test_valid_range_is_strict_and_ground_truth_alone_decides_it() -> None:
     assert excluded.n_valid == 0
 
 
-@pytest.mark.parametrize("output", list(Output))
+@pytest.mark.parametrize("output", list(MAP_OUTPUTS))
 def test_all_unusable_is_the_worst_score(output: Output) -> None:
     depth = scene()
     nothing = score(np.full(depth.shape, np.nan), depth, output)
