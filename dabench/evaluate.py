@@ -10,9 +10,10 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from dabench import protocols as recipes
+from dabench.answering import Asker
 from dabench.errors import DabenchError, UnknownNameError, UsageError
 from dabench.inference import CallableModel, Predicted, Predictor
 from dabench.job import Job, Opened, open_for, refuse
@@ -23,11 +24,12 @@ from dabench.passes import Pass, plan
 from dabench.pipeline import pipeline
 from dabench.protocols import Protocol
 from dabench.run import Metric, PassProgress, Progress, Run
-from dabench.types import DepthModel, Image, Output
+from dabench.types import DepthModel, Image, Output, PairModel
 
 __all__ = ["CallableModel", "Metric", "PassProgress", "Progress", "Run", "evaluate", "evaluate_many"]
 
-Model = DepthModel | Callable[[Image], Any]
+Named = TypeVar("Named", DepthModel, PairModel, DepthModel | PairModel)
+Model = DepthModel | PairModel | Callable[[Image], Any]
 
 
 def evaluate(
@@ -50,7 +52,7 @@ def evaluate(
     """Score one model under one protocol.
 
     Args:
-        model: a model, or any callable together with ``output``.
+        model: a model, of maps or of pairs, or any callable together with ``output``.
         protocol: a protocol, its name (newest version), its ``name@version``, or a dataset with one default protocol.
         output: what a callable's values mean: ``disparity``, ``depth`` or ``metric``.
         name: the callable's name in the records. A callable is known by this name only: after changing what it
@@ -141,6 +143,8 @@ def evaluate_many(
             raise UsageError(f"{option} must be at least 1, got {value}")
     if keep_predictions and out is None:
         raise UsageError("predictions are kept beside the records, and no folder was given for those", hint="pass out")
+    if keep_predictions and isinstance(scored, PairModel):
+        raise UsageError(f"model '{scored.info.name}' gives no map that could be kept")
     folder = Path(out) if out is not None else None
     store = PredictionStore(folder / scored.info.name / FOLDER) if folder is not None else None
     chosen = [p if isinstance(p, Protocol) else protocol_named(p) for p in protocols]
@@ -155,7 +159,11 @@ def evaluate_many(
 
     # Nothing is written before every protocol is known to fit the model and the data.
     jobs = _successes([(recipe, partial(prepare, recipe)) for recipe in dict.fromkeys(chosen)], report)
-    if isinstance(scored, SavedMaps):
+    if isinstance(scored, PairModel):
+        store = None
+        if folder is not None and jobs:
+            scored.keep_in(folder / scored.info.name, fresh=fresh)
+    elif isinstance(scored, SavedMaps):
         store = None
     elif store is not None and jobs:
         manifest = manifest_of(scored.info, settings or {}, request)
@@ -166,7 +174,8 @@ def evaluate_many(
     runs: dict[str, Run] = {}
     with ExitStack() as stack:
         jobs = _successes([(job.recipe, partial(job.begin, stack, fresh=fresh)) for job in jobs], report)
-        for work in plan(jobs, batch_size):
+        together = scored.at_once if isinstance(scored, PairModel) else batch_size
+        for work in plan(jobs, together):
             _run_pass(work, scored, store, keep=keep_predictions, reuse=not fresh, workers=workers, progress=progress)
             runs |= {job.recipe.id: job.finish() for job in work.jobs}
     return [runs[recipe.id] for recipe in chosen if recipe.id in runs]
@@ -190,7 +199,7 @@ def _raise(_recipe: Protocol, error: DabenchError) -> None:
 
 def _run_pass(
     work: Pass,
-    model: DepthModel,
+    model: DepthModel | PairModel,
     store: PredictionStore | None,
     *,
     keep: bool,
@@ -218,7 +227,7 @@ def _run_pass(
     results = pipeline(
         work.batches(),
         Reader(work, model, shelf, reuse=reuse, keep=keep),
-        Predictor(model, work.setting),
+        Asker(work, model) if isinstance(model, PairModel) else Predictor(model, work.setting),
         scored,
         workers=workers,
         weigh=attrgetter("nbytes"),
@@ -250,17 +259,17 @@ def protocol_named(name: str) -> Protocol:
         return defaults[0]
 
 
-def _as_model(model: Model, output: Output | str | None, name: str | None) -> DepthModel:
-    if isinstance(model, DepthModel):
+def _as_model(model: Model, output: Output | str | None, name: str | None) -> DepthModel | PairModel:
+    if isinstance(model, DepthModel | PairModel):
         return _with_folder_name(model)
     if not callable(model):
-        raise UsageError(f"a model is a DepthModel or a callable, not {type(model).__name__}")
+        raise UsageError(f"a model is a DepthModel, a PairModel or a callable, not {type(model).__name__}")
     if output is None:
         raise UsageError("say what the callable's values mean: output='disparity', 'depth' or 'metric'")
     return _with_folder_name(CallableModel(model, output, name))
 
 
-def _with_folder_name(model: DepthModel) -> DepthModel:
+def _with_folder_name(model: Named) -> Named:
     name = model.info.name
     if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
         raise UsageError(f"model name '{name}' cannot be the name of a folder of records")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from dabench.errors import ModelError, UsageError
 from dabench.kept import KeptMap, KeptModel
 from dabench.loading import Loaded, SavedMaps
 from dabench.passes import Setting
-from dabench.types import MAP_OUTPUTS, DepthModel, Image, ModelInfo, Output, Prediction, checked_prediction
+from dabench.types import MAP_OUTPUTS, DepthModel, Image, ModelInfo, Output, PairAnswer, Prediction, checked_prediction
 
 
 class CallableModel(DepthModel):
@@ -37,19 +37,26 @@ class CallableModel(DepthModel):
         return result if isinstance(result, Prediction) else Prediction(np.asarray(result), self.info.output)
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model without maps says of the pairs of a sample, by the split that they are labelled in."""
+
+    of: Mapping[str, Sequence[PairAnswer]]
+
+
 @dataclass(eq=False)
 class Predicted:
     """A sample on its way from the model to the scores.
 
     Attributes:
-        outcome: the prediction, or what went wrong in reading or predicting.
+        outcome: the prediction (of a model without maps, its answers), or what went wrong in reading or predicting.
         seconds: time that the prediction took; of a batch, its share.
         fresh: it was computed now, and not kept or saved before.
     """
 
     sample_id: str
     loaded: Loaded
-    outcome: Prediction | Exception
+    outcome: Prediction | Answers | Exception
     seconds: float
     fresh: bool
 

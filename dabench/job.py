@@ -22,6 +22,7 @@ OUTPUTS = {
     Output.DISPARITY: "affine-invariant disparity (larger is nearer, no unit)",
     Output.DEPTH: "affine-invariant depth (larger is farther, no unit)",
     Output.METRIC: "metric depth (metres)",
+    Output.ORDER: "no map, only which of two points is closer",
 }
 NAMED_ALTERNATIVES = 3
 Opened = dict[tuple[str, str, str, str | None], Dataset]
@@ -176,6 +177,13 @@ def refuse(recipe: Protocol, model: ModelInfo) -> None:
     Raises:
         UsageError: names what the model gives, what the protocol does, and the protocols of the dataset that fit.
     """
+    if model.output is Output.ORDER:
+        if recipe.task != "pairs":
+            raise UsageError(
+                f"model '{model.name}' gives {OUTPUTS[model.output]}; {recipe.id} scores depth maps",
+                hint="it can be scored on pairs: -d da-2k, -d pairs, -p mini-pairs",
+            )
+        return
     method = recipe.alignment.method(model.output) if recipe.alignment is not None else None
     affine = model.output is not Output.METRIC
     if method != "refuse" and not (method == "none" and affine):

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
 from dabench.errors import DabenchError
-from dabench.inference import Predicted
+from dabench.inference import Answers, Predicted
 from dabench.job import Job
 from dabench.kept import Shelf
 from dabench.passes import Pass
 from dabench.records import Json
 from dabench.scoring.alignment import Fit
 from dabench.scoring.dense import DenseScore, FitPixels, Prepared, Workers, fit_pixels_of_many
-from dabench.scoring.pairs import score_pairs
-from dabench.types import GroundTruth, Output, Pair, Prediction
+from dabench.scoring.pairs import score_answers, score_pairs
+from dabench.types import GroundTruth, Output, Pair, PairAnswer, Prediction
 
 Lines = list[tuple[Job, Json]]
 Found = TypeVar("Found")
@@ -63,8 +64,10 @@ class Scorer:
                 if isinstance(outcome, Exception):
                     raise outcome
                 if job.rule is None:
-                    line |= _pair_line(job, _known(loaded.pairs[job.dataset.split]), outcome)
+                    split = job.dataset.split
+                    line |= _pair_line(job, _known(loaded.pairs[split]), outcome, split)
                 else:
+                    assert isinstance(outcome, Prediction)
                     field = job.dataset.field
                     truth = _known(loaded.truths[field])
                     if field not in prepared:
@@ -119,9 +122,12 @@ def _known(found: Found | Exception) -> Found:
     return found
 
 
-def _pair_line(job: Job, pairs: tuple[Pair, ...], prediction: Prediction) -> Json:
-    verdicts = score_pairs(prediction, pairs)
-    n, correct, usable = len(pairs), int(verdicts.correct.sum()), int(verdicts.usable.sum())
+def _pair_line(job: Job, pairs: tuple[Pair, ...], outcome: Prediction | Answers, split: str) -> Json:
+    if isinstance(outcome, Answers):
+        kept, verdicts = _answers(outcome.of[split]), score_answers(outcome.of[split], pairs)
+    else:
+        kept, verdicts = {}, score_pairs(outcome, pairs)
+    n, correct, usable = len(pairs), _whole(float(verdicts.correct.sum())), int(verdicts.usable.sum())
     return {
         "status": "ok" if n else "empty",
         "n_valid": n,
@@ -131,8 +137,26 @@ def _pair_line(job: Job, pairs: tuple[Pair, ...], prediction: Prediction) -> Jso
         "n_correct": correct,
         "accuracy": correct / n if n else None,
         **({"whdr": (n - correct) / n if n else None} if "whdr" in job.recipe.metrics else {}),
-        "correct": [int(c) for c in verdicts.correct],
+        "correct": [_whole(float(c)) for c in verdicts.correct],
+        **kept,
     }
+
+
+def _answers(answers: Sequence[PairAnswer]) -> Json:
+    """What a record keeps of the answers that no map stands behind."""
+    usage: dict[str, float] = {}
+    for answer in answers:
+        for name, amount in answer.usage.items():
+            usage[name] = usage.get(name, 0) + amount
+    return {
+        "answers": [list(answer.said) for answer in answers],
+        "usage": usage,
+        "details": [dict(answer.details) for answer in answers],
+    }
+
+
+def _whole(number: float) -> int | float:
+    return int(number) if number.is_integer() else number
 
 
 def _dense_line(score: DenseScore) -> Json:

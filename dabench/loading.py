@@ -14,7 +14,7 @@ from dabench.datasets.base import Dataset
 from dabench.errors import ModelError, SampleError
 from dabench.kept import KeptMap, Shelf, image_checksum
 from dabench.passes import Pass, Setting
-from dabench.types import DepthModel, GroundTruth, Image, Pair, PairSample, Prediction
+from dabench.types import DepthModel, GroundTruth, Image, Pair, PairModel, PairSample, Prediction
 
 ASPECT_TOLERANCE = 0.05
 """Image and ground truth may differ in size, as ETH3D's undistorted images do, but not in shape."""
@@ -76,7 +76,9 @@ class Reader:
         keep: whether new ones are kept, with a checksum of their image.
     """
 
-    def __init__(self, work: Pass, model: DepthModel, shelf: Shelf | None, *, reuse: bool, keep: bool) -> None:
+    def __init__(
+        self, work: Pass, model: DepthModel | PairModel, shelf: Shelf | None, *, reuse: bool, keep: bool
+    ) -> None:
         self._jobs, self._setting = work.jobs, work.setting
         self._saved = model if isinstance(model, SavedMaps) else None
         self._shelf, self._reuse, self._keep = shelf, reuse, keep

@@ -11,6 +11,7 @@ import numpy as np
 from dabench.protocols import Protocol
 from dabench.records import SCHEMA, STATUSES, Json
 from dabench.scoring.statistics import Interval, cluster_bootstrap_intervals, wilson_interval
+from dabench.types import Output, PairAnswer
 
 Lines = Sequence[Mapping[str, Any]]
 Values = Sequence[float]
@@ -58,11 +59,34 @@ def summarise(protocol: Protocol, lines: Lines, *, model: Json, dataset: Json, p
             }
             for name, members in sorted(groups.items())
         },
+        **({"answers": _answers(lines)} if model["output"] == Output.ORDER else {}),
         "timing": {
             "seconds": total,
             "median_seconds": statistics.median(seconds) if seconds else None,
             "images_per_second": len(seconds) / total if total > 0 else None,
         },
+    }
+
+
+def _answers(lines: Lines) -> Json:
+    """How a model without maps answered: times of asking, and pairs that it was asked more than once.
+
+    ``consistency`` is the share of those pairs that were answered alike every time, of those answered every time.
+    """
+    pairs = [said for line in lines for said in line.get("answers", ())]
+    words = [word for said in pairs for word in said]
+    compared = [said for said in pairs if len(said) > 1 and not any(isinstance(word, str) for word in said)]
+    inconsistent = sum(len(set(said)) > 1 for said in compared)
+    usage: dict[str, float] = {}
+    for line in lines:
+        for name, amount in line.get("usage", {}).items():
+            usage[name] = usage.get(name, 0) + amount
+    return {
+        "asked": len(words),
+        **{reason: words.count(reason) for reason in PairAnswer.REASONS},
+        "inconsistent": inconsistent,
+        "consistency": 1 - inconsistent / len(compared) if compared else None,
+        "usage": usage,
     }
 
 
@@ -92,7 +116,7 @@ def _metrics(protocol: Protocol, lines: Lines, *, wilson: bool) -> Json:
         else:
             found[name] = _dense(protocol.aggregation.total, name, lines)
     intervals = (
-        {name: wilson_interval(int(sum(top)), int(sum(bottom))) for name, (top, bottom) in found.items()}
+        {name: wilson_interval(sum(top), int(sum(bottom))) for name, (top, bottom) in found.items()}
         if wilson
         else _bootstrap(found)
     )

@@ -10,7 +10,8 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ from dabench.errors import ModelError, UsageError
 Image = npt.NDArray[np.uint8]
 DepthMap = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Point = tuple[int, int]
+Points = tuple[Point, Point]
 
 
 class Output(StrEnum):
@@ -180,6 +183,79 @@ class DepthModel(abc.ABC):
         """Release memory and processes. The model is not used afterwards."""
 
 
+@dataclass(frozen=True)
+class PairAnswer:
+    """What a model says of one pair. It may be asked several times, once in each order of the points.
+
+    Attributes:
+        said: for each time of asking 1 or 2, the closer point; or why there is no answer: ``refused`` or
+            ``unparsable``. A time without an answer counts as wrong.
+        usage: what the asking took, by name (requests, tokens_in, tokens_out, cost); records sum it.
+        details: what the record of the sample keeps besides.
+    """
+
+    said: tuple[int | str, ...]
+    usage: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    REASONS: ClassVar[tuple[str, ...]] = ("refused", "unparsable")
+
+    def __post_init__(self) -> None:
+        if not self.said or any(word not in (1, 2, *self.REASONS) for word in self.said):
+            raise ValueError(f"an answer is 1, 2, {' or '.join(self.REASONS)}, at least once; got {self.said!r}")
+
+    @property
+    def answered(self) -> bool:
+        """Whether every time of asking was answered."""
+        return not any(word in self.REASONS for word in self.said)
+
+    @property
+    def consistent(self) -> bool:
+        """Whether every time of asking was answered, and alike."""
+        return self.answered and len(set(self.said)) == 1
+
+
+class PairModel(abc.ABC):
+    """Anything that says which of two points is closer, and gives no map.
+
+    Subclasses set ``info``, whose output is :attr:`Output.ORDER`, and implement ``answer_pairs``.
+
+    Attributes:
+        at_once: samples that may be asked of it at the same time, from as many threads.
+    """
+
+    info: ModelInfo
+    at_once: int = 1
+
+    @abc.abstractmethod
+    def answer_pairs(self, image: Image, points: Sequence[Points], sample_id: str) -> Sequence[PairAnswer]:
+        """Answer all pairs of one image. Which point is labelled closer is not told.
+
+        Args:
+            image: ``uint8 [H, W, 3]`` RGB.
+            points: two points ``(row, col)`` inside the image, for each pair.
+            sample_id: the sample's id.
+
+        Returns:
+            One answer for each pair, in order.
+
+        Raises:
+            SampleError: this sample could not be asked. It is recorded as failed, and a later call tries it again.
+            DabenchError: any other one ends the run; what is finished is kept.
+        """
+
+    def keep_in(self, folder: Path, *, fresh: bool) -> None:  # noqa: B027 - optional to override
+        """Called before the first question of a run with records.
+
+        Args:
+            folder: ``OUT/<model>``, where the model may keep what it was told, so as not to ask twice.
+            fresh: what was kept before must not be used.
+        """
+
+    def close(self) -> None:  # noqa: B027 - optional to override
+        """Release connections and threads. The model is not used afterwards."""
+
+
 def checked_prediction(prediction: object, image: Image, model: str) -> Prediction:
     """Return ``prediction`` as a well-formed :class:`Prediction`, or say what is wrong with it.
 
@@ -209,8 +285,8 @@ class ModelEntry:
         summary: one line.
         factory: ``"module:attr"``, called as ``factory(entry, checkpoint=, device=, precision=, input_size=,
             compile=)``, and with ``settings=`` where ``settable`` names any.
-        status: ``bundled`` (in the wheel), ``downloadable`` (by name, through a hub), ``baseline`` (no weights) or
-            ``published-only`` (numbers exist, weights do not).
+        status: ``bundled`` (in the wheel), ``downloadable`` (by name, through a hub), ``baseline`` (no weights),
+            ``endpoint`` (asked over a network) or ``published-only`` (numbers exist, weights do not).
         licence: licence of the weights.
         parameters: number of parameters as published.
         source: hub repository or address of the weights.
@@ -247,7 +323,7 @@ class ModelEntry:
     reason: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    STATUSES = ("bundled", "downloadable", "baseline", "published-only")
+    STATUSES = ("bundled", "downloadable", "baseline", "endpoint", "published-only")
 
     def __post_init__(self) -> None:
         if self.status not in self.STATUSES:

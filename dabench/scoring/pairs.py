@@ -1,4 +1,4 @@
-"""Which of two points does a prediction call closer (Depth Anything V2, arXiv 2406.09414, section 6: DA-2K)."""
+"""Which of two points does a model call closer (Depth Anything V2, arXiv 2406.09414, section 6: DA-2K)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dabench.types import Output, Pair, Prediction
+from dabench.types import Output, Pair, PairAnswer, Prediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,11 +16,13 @@ class PairVerdicts:
     """Verdicts of one image's pairs.
 
     Attributes:
-        correct: ``bool [N]``, whether the point labelled closer is predicted strictly closer.
-        usable: ``bool [N]``, whether both values are finite (and positive, for depth and metric output).
+        correct: ``[N]``, whether the point labelled closer is predicted strictly closer (bool); for answers, the
+            share of the times of asking that named it (float, 0 to 1).
+        usable: ``bool [N]``, whether both values are finite (and positive, for depth and metric output); for answers,
+            whether every time of asking was answered.
     """
 
-    correct: npt.NDArray[np.bool_]
+    correct: npt.NDArray[np.bool_] | npt.NDArray[np.float64]
     usable: npt.NDArray[np.bool_]
 
 
@@ -47,3 +49,17 @@ def score_pairs(prediction: Prediction, pairs: Sequence[Pair]) -> PairVerdicts:
         ordered = closer > farther if prediction.output.larger_is_nearer else closer < farther
         positive = np.ones_like(finite) if prediction.output is Output.DISPARITY else (at > 0).all(axis=1)
     return PairVerdicts(np.logical_and(finite, ordered), np.logical_and(finite, positive))
+
+
+def score_answers(answers: Sequence[PairAnswer], pairs: Sequence[Pair]) -> PairVerdicts:
+    """Compare the answers of a model that gives no map with the labels.
+
+    A pair counts with the share of its times of asking that named the closer point. So a model that names the same
+    letter whatever it is shown scores exactly one half once both orders are asked; no answer is a wrong one.
+    """
+    shares = [
+        sum(word == pair.closer for word in answer.said) / len(answer.said)
+        for answer, pair in zip(answers, pairs, strict=True)
+    ]
+    usable = [answer.answered for answer in answers]
+    return PairVerdicts(np.array(shares, dtype=np.float64), np.array(usable, dtype=bool))

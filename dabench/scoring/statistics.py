@@ -14,8 +14,8 @@ BOOTSTRAP_DRAWS = 2000
 _CHUNK_BYTES = 64 * 1024 * 1024
 
 
-def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """Wilson score interval of a proportion (E. B. Wilson, JASA 22, 1927).
+def wilson_interval(successes: float, trials: int, confidence: float = 0.95) -> Interval:
+    """Wilson score interval of a proportion (E. B. Wilson, JASA 22, 1927). A half success counts as half.
 
     Returns:
         ``(low, high)`` in [0, 1]; NaN for both without a trial.
