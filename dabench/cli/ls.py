@@ -30,24 +30,32 @@ def ls_command(
 
 
 def model_rows() -> list[dict[str, Any]]:
-    """One row a catalogued model, bundled ones first."""
+    """One row a catalogued model: bundled ones first, then by name, and last those that cannot run."""
+    from dabench.cli.availability import availability
     from dabench.registry import models
 
     registry = models()
     entries = [registry.get(name) for name in registry]
     order = {"bundled": 0, "baseline": 1, "downloadable": 2, "published-only": 3}
     entries.sort(key=lambda e: (order[e.status], e.name.rsplit("-", 1)[0], e.parameters or 0, e.name))
-    return [
-        {
-            "name": entry.name,
-            "status": entry.status,
-            "output": str(entry.output),
-            "parameters": entry.parameters,
-            "licence": entry.licence,
-            "summary": entry.summary,
-        }
-        for entry in entries
-    ]
+    rows = []
+    for entry in entries:
+        here = availability(entry)
+        rows.append(
+            {
+                "name": entry.name,
+                "status": entry.status,
+                "state": here.state,
+                "installed": here.installed,
+                "needs": here.needs,
+                "output": str(entry.output),
+                "parameters": entry.parameters,
+                "licence": entry.licence,
+                "non_commercial": entry.non_commercial,
+                "summary": entry.summary,
+            }
+        )
+    return rows
 
 
 def dataset_rows() -> list[dict[str, Any]]:
@@ -90,20 +98,36 @@ def protocol_rows() -> list[dict[str, Any]]:
     ]
 
 
+def _model_notes(rows: list[dict[str, Any]]) -> list[str]:
+    """Below the table: what the marks mean, and how to get what is not there."""
+    notes = ["* non-commercial use only"] if any(row["non_commercial"] for row in rows) else []
+    needed: dict[tuple[str, str], int] = {}
+    for row in rows:
+        if row["needs"] and row["state"] != "downloadable":
+            needed[row["state"], row["needs"]] = needed.get((row["state"], row["needs"]), 0) + 1
+    notes += [f"{state}: {command} ({count})" for (state, command), count in needed.items()]
+    return [*notes, "`dabench show MODEL` says where a model comes from, what it needs and what it should score"]
+
+
 def _table(kind: Kind, rows: list[dict[str, Any]]) -> Any:
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     if kind is Kind.models:
-        for title in ("model", "status", "output"):
+        table.padding = (0, 1, 0, 0)  # narrow, so that a row stays on one line
+        for title in ("model", "state", "output"):
             table.add_column(title, no_wrap=True)
-        table.add_column("parameters", justify="right", no_wrap=True)
-        table.add_column("licence", no_wrap=True)
+        table.add_column("size", justify="right", no_wrap=True)
+        table.add_column("licence")
         for row in rows:
             millions = f"{row['parameters'] / 1e6:.1f} M" if row["parameters"] else "-"
-            style = "dim" if row["status"] == "published-only" else ""
-            table.add_row(row["name"], row["status"], row["output"], millions, row["licence"] or "-", style=style)
+            style = "dim" if row["status"] == "published-only" else "bold" if row["installed"] else ""
+            licence = (row["licence"] or "-").partition(" (")[0] + (" *" if row["non_commercial"] else "")
+            table.add_row(row["name"], row["state"], row["output"], millions, licence, style=style)
+        table.caption = Text("\n".join(_model_notes(rows)))
+        table.caption_justify = "left"
     elif kind is Kind.datasets:
         for title in ("dataset", "ground truth", "size", "default protocol", ""):
             table.add_column(title)

@@ -63,12 +63,13 @@ def find(name: str) -> list[dict[str, Any]]:
         UnknownNameError: none is; lists the nearest names of all three kinds.
     """
     from dabench import protocols
+    from dabench.cli.show_model import model_record
     from dabench.datasets import registry as readers
     from dabench.registry import models
 
     found: list[dict[str, Any]] = []
     if name in models():
-        found.append({"kind": "model", **asdict(models().get(name))})
+        found.append(model_record(models().get(name)))
     if name in readers():
         found.append({"kind": "dataset", **asdict(readers().get(name).info)})
     try:
@@ -94,46 +95,15 @@ def describe(entry: dict[str, Any], width: int = WIDEST) -> list[str]:
         from dabench import protocols
 
         return describe_protocol(protocols.get(entry["id"]), width)
-    return {"model": _describe_model, "dataset": _describe_dataset}[entry["kind"]](entry)
+    if entry["kind"] == "model":
+        from dabench.cli.show_model import describe_model
 
-
-OUTPUT_WORDS = {
-    "disparity": "affine-invariant disparity: larger is nearer, no unit",
-    "depth": "affine-invariant depth: larger is farther, no unit",
-    "metric": "metric depth: metres, larger is farther",
-}
+        return describe_model(entry, width)
+    return _describe_dataset(entry)
 
 
 def _fields(pairs: list[tuple[str, Any]]) -> list[str]:
     return [f"  {title + ':':<16}{value}" for title, value in pairs if value not in (None, "", (), [])]
-
-
-def _describe_model(entry: dict[str, Any]) -> list[str]:
-    parameters = f"{entry['parameters'] / 1e6:.3f} M" if entry["parameters"] else None
-    sources = entry["sources"]
-    return [
-        f"model {entry['name']}",
-        f"  {entry['summary']}",
-        *_fields(
-            [
-                ("status", entry["status"]),
-                ("output", OUTPUT_WORDS[str(entry["output"])]),
-                ("parameters", parameters),
-                ("licence", entry["licence"]),
-                ("weights", entry["source"]),
-                ("file", entry["file"]),
-                ("revision", entry["revision"]),
-                ("SHA-256", entry["sha256"]),
-                ("paper", entry["paper"]),
-                ("reason", entry["reason"]),
-                *((key.replace("_", " "), value) for key, value in entry["options"].items()),
-                ("needs", ", ".join(entry["requires"])),
-                ("options", ", ".join(f"{key}={value}" for key, value in entry["settable"].items())),
-                *(("source", s) for s in sources),
-            ]
-        ),
-        *([] if entry["status"] == "published-only" else [f"  score it:       dabench eval -m {entry['name']}"]),
-    ]
 
 
 def _describe_dataset(entry: dict[str, Any]) -> list[str]:

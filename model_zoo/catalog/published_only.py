@@ -22,7 +22,7 @@ def entries() -> Iterator[ModelEntry]:
         output=Output.DEPTH,
         summary="shape from one image by a depth network and a point cloud network, ResNeXt-101",
         status="published-only",
-        licence="Adobe Research (non-commercial)",
+        licence="Adobe-Research-NC",
         paper="Learning to Recover 3D Scene Shape from a Single Image, CVPR 2021, arXiv 2012.09365",
         sources=("aim-uofa/AdelaiDepth, LeReS/README.md",),
         reason="its weights lie on a cloud drive without a checksum, their licence excludes commercial use, and its "

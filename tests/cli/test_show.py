@@ -11,8 +11,11 @@ from typer.testing import CliRunner
 import dabench.cli
 from dabench import protocols
 from dabench.cli.show import describe, describe_difference, describe_protocol, find
+from dabench.cli.show_model import SETTING_WORDS
 from dabench.datasets import registry as readers
 from dabench.registry import models
+from dabench.reporting.expected import numbers
+from dabench.types import ModelEntry, Output
 
 runner = CliRunner()
 
@@ -124,3 +127,55 @@ def test_ls_groups_protocols_by_dataset(width: int) -> None:
         assert lines[min(rows) - 1].strip() == dataset
     starred = {name for name in place if f"{name} *" in lines[place[name]]}
     assert starred == {name for name, p in known.items() if p.default}
+
+
+def test_a_model_shows_the_numbers_it_should_score() -> None:
+    text = run("show", "depth-anything-v2-large")
+    assert "published: Depth Anything V2, arXiv 2406.09414, Table 3; recipe da2k_pair_accuracy" in text
+    (line,) = {line for line in text.splitlines() if line.split()[:3] == ["DA-2K", "da-2k@1", "accuracy"]} - {
+        line for line in text.splitlines() if "0.971" not in line
+    }
+    assert line.split()[3] == "0.971"
+    shown = json.loads(run("show", "depth-anything-v2-large", "--json"))[0]
+    assert len(shown["numbers"]) == len(numbers(model="depth-anything-v2-large")) > 60
+    assert all(number["protocol_label"] in text and number["source"] for number in shown["numbers"])
+
+
+def test_a_model_shows_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = run("show", "depth-anything-v2-base")
+    assert "NON-COMMERCIAL" in text and str(models().get("depth-anything-v2-base").sha256) in text
+    row = ModelEntry(
+        "a-model",
+        Output.DEPTH,
+        "a summary",
+        factory="nowhere:nothing",
+        licence="MIT",
+        source="someone/Something",
+        file="w.safetensors",
+        requires=("no_such_module",),
+        extra="zoo",
+        settable={"steps": 4, "seed": 0},
+    )
+    monkeypatch.setitem(models()._items, row.name, row)
+    text = run("show", "a-model")
+    assert "needs package" in text and "pip install 'dabench[zoo]'" in text
+    assert text.count("pinned on first use") == 2, "neither revision nor SHA-256 is known"
+    assert "  steps=4  denoising steps" in text
+    text = run("show", "zerodepth")
+    assert "intrinsics" in text and "dabench eval" not in text, "it cannot run"
+    assert "--checkpoint FILE" in run("show", "depth-anything-v2-giant"), "one's own weights can"
+
+
+def test_every_option_of_a_model_is_explained() -> None:
+    settable = {key for name in models() for key in models().get(name).settable}
+    assert settable <= set(SETTING_WORDS)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_models_fit_the_terminal(width: int) -> None:
+    for name in models():
+        lines = describe(*find(name)[:1], width)
+        assert [
+            line for line in lines if len(line) > width and not line.startswith("  dabench") and len(line.split()) > 2
+        ] == [], name
+        assert [line for line in lines if line != line.rstrip()] == [], name
