@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dabench.registry import missing_packages
 from dabench.types import ModelEntry
 
 PIN_FILE = "dabench-pins.json"
+ENVIRONMENT_MARKER = "environment.json"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ def availability(entry: ModelEntry, cache: Path | None = None) -> Availability:
         return Availability("needs package", installed=False, needs=f"pip install '{package}'")
     if entry.status in ("bundled", "baseline"):
         return Availability(entry.status, installed=True)
+    environment = entry.options.get("environment")
+    if environment is not None and not has_environment(str(environment)):
+        return Availability("needs environment", installed=False, needs=f"dabench setup {environment}")
     if has_weights(entry, cache or hub_cache()):
         return Availability("installed", installed=True)
     return Availability("downloadable", installed=False, needs=f"a download from {entry.source}")
@@ -74,6 +79,30 @@ def has_weights(entry: ModelEntry, cache: Path) -> bool:
         return False
     folder = repository / "snapshots" / commit
     return all((folder / file).is_file() for file in files)
+
+
+def has_environment(wanted: str) -> bool:
+    """Whether a Python environment is set up: one of ``dabench setup``, or the absolute path of one's own."""
+    if Path(wanted).is_absolute():
+        return Path(wanted).exists()
+    try:
+        marker = json.loads((_environments() / wanted / ENVIRONMENT_MARKER).read_text(encoding="utf-8"))
+        return Path(marker["python"]).is_file()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _environments() -> Path:
+    """Where ``dabench setup`` puts environments: DABENCH_ENVIRONMENTS, or the place for a user's data."""
+    if chosen := os.environ.get("DABENCH_ENVIRONMENTS"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        data = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
+    elif sys.platform == "darwin":
+        data = Path("~/Library/Application Support")
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share")
+    return data.expanduser() / "dabench" / "environments"
 
 
 def hub_cache() -> Path:

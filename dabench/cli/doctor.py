@@ -17,7 +17,16 @@ PACKAGES = (
     "matplotlib", "pandas", "segment-anything",
 )  # fmt: skip
 SAME_MODULE = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")}
-OPTIONAL = {"mitsuba": "render", "transformers": "bench", "onnxruntime": "bench", "openvino": "bench"}
+EXTRAS = {
+    "zoo": ("diffusers", "transformers"),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "openvino": ("openvino",),
+    "vlm": ("httpx",),
+    "render": ("mitsuba",),
+    "eth3d": ("py7zr",),
+    "train": ("tensorboard",),
+}
+"""What ``pip install 'dabench[EXTRA]'`` brings."""
 
 
 def doctor_command(
@@ -45,11 +54,8 @@ def doctor_command(
     for name in PACKAGES:
         found = _installed(name, *SAME_MODULE.get(name, ()))
         line(found is not None, name, found or "missing; reinstall dabench with pip")
-    for name, extra in OPTIONAL.items():
-        try:
-            line(True, name, version(name))
-        except PackageNotFoundError:
-            line(None, name, f"not installed; pip install 'dabench[{extra}]' brings it")
+    for extra, names in EXTRAS.items():
+        line(*_extra(extra, names))
     for ok, title, text in (*_devices(), *_bundled(), *_models(), *_datasets(data_root)):
         line(ok, title, text)
     raise typer.Exit(0 if good else 1)
@@ -63,6 +69,17 @@ def _installed(*names: str) -> str | None:
         except PackageNotFoundError:
             continue
     return None
+
+
+def _extra(extra: str, names: tuple[str, ...]) -> tuple[bool | None, str, str]:
+    """An extra counts as installed when all its packages are."""
+    found = {name: _installed(name) for name in names}
+    told = ", ".join(f"{name} {at}" for name, at in found.items() if at)
+    missing = ", ".join(name for name, at in found.items() if not at)
+    if not missing:
+        return True, f"extra {extra}", told
+    have = f" ({told} is there)" if told else ""
+    return None, f"extra {extra}", f"without {missing}{have}; pip install 'dabench[{extra}]' brings it"
 
 
 def _devices() -> list[tuple[bool | None, str, str]]:

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import dabench.cli
-from dabench.cli.availability import STATES, availability, has_weights, hub_cache
+from dabench.cli.availability import STATES, _environments, availability, has_weights, hub_cache
 from dabench.registry import models
 from dabench.types import ModelEntry, Output
 
@@ -106,6 +106,28 @@ def test_a_missing_package_is_named_with_the_way_to_it(cache: Path) -> None:
     assert availability(row).state == "needs package"
     assert availability(row).needs == "pip install 'dabench[zoo]'"
     assert availability(replace(row, extra=None)).needs == "pip install 'no_such_module'"
+
+
+def test_an_environment_is_asked_for_until_it_is_set_up(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The marker that is looked for is the one that setting up writes."""
+    from model_zoo.environments import location
+
+    row = replace(ROW, options={"environment": "toy", "worker": "toy"})
+    monkeypatch.setenv("DABENCH_ENVIRONMENTS", str(tmp_path / "environments"))
+    assert (availability(row).state, availability(row).needs) == ("needs environment", "dabench setup toy")
+    (tmp_path / "environments" / "toy").mkdir(parents=True)
+    assert availability(row).state == "needs environment", "half made"
+    location.write(location.Environment("toy", Path(sys.executable)))
+    assert availability(row).state == "downloadable"
+    in_cache(cache, "weights.safetensors", branch=True)
+    assert availability(row).installed
+    location.write(location.Environment("toy", tmp_path / "gone"))
+    assert availability(row).state == "needs environment", "its interpreter is gone"
+    for variable in ("DABENCH_ENVIRONMENTS", "XDG_DATA_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+        assert location.root() == _environments()
 
 
 def test_the_table_says_how_to_get_packages(monkeypatch: pytest.MonkeyPatch) -> None:
