@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from dabench.types import ModelEntry
 
-from . import baselines, depth_anything_v2, published_only
+from . import baselines, depth_anything_v2, e2e_ft, external, lotus, marigold, published_only, vlm
 
-FAMILIES = (depth_anything_v2, published_only, baselines)
+FAMILIES = (depth_anything_v2, marigold, lotus, e2e_ft, external, vlm, published_only, baselines)
 """The modules whose rows make the catalogue."""
 
 
