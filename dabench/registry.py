@@ -150,7 +150,7 @@ def load_model(name: str, *, settings: Mapping[str, Any] | None = None, **option
     own_weights = entry.factory and options.get("checkpoint") is not None
     if entry.status == "published-only" and not own_weights:
         raise ModelError(f"model '{name}' has published numbers only", hint=entry.reason)
-    chosen = _settings(entry, settings or {})
+    chosen = typed_settings(entry, settings or {})
     missing = missing_packages(entry)
     if missing:
         package = f"dabench[{entry.extra}]" if entry.extra else " ".join(missing)
@@ -167,8 +167,12 @@ def missing_packages(entry: ModelEntry) -> list[str]:
     return [module for module in entry.requires if importlib.util.find_spec(module) is None]
 
 
-def _settings(entry: ModelEntry, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The row's settings with those given in place of the defaults, each of its default's type."""
+def typed_settings(entry: ModelEntry, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The row's settings with those given in place of the defaults, each of its default's type.
+
+    Raises:
+        UsageError: a setting that the model does not have, or that is not of its type.
+    """
     chosen = dict(entry.settable)
     for key, value in given.items():
         if key not in chosen:

@@ -232,6 +232,7 @@ class _Scorer:
         try:
             if isinstance(outcome, Exception):
                 raise outcome
+            assert isinstance(outcome, Prediction)
             fields = {part.dataset.field for part in self._parts if part.selects(predicted.sample_id)}
             return {**line, "status": "ok", "values": self._values(outcome, loaded, fields)}
         except Exception as error:  # one bad sample must not end the search

@@ -13,7 +13,7 @@ from dabench.errors import DabenchError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from dabench.protocols import Protocol
-    from dabench.types import DepthModel
+    from dabench.types import DepthModel, PairModel
 
 DEFAULT_PROTOCOLS = ("mini-pairs", "mini-depth")
 
@@ -94,6 +94,46 @@ def check_models(names: Sequence[str]) -> None:
             raise UnknownNameError("model", name, models(), hint=hint)
 
 
+def asking_settings(
+    names: Sequence[str], settings: dict[str, Any], endpoint: str | None, answers: Sequence[Path] | None
+) -> dict[str, Any]:
+    """The settings of a model with ``--endpoint`` and ``--answers`` among them.
+
+    Raises:
+        UsageError: the model is not asked anywhere, or an option is given in both ways.
+    """
+    from dabench.registry import models
+
+    given: dict[str, Any] = {
+        "endpoint": endpoint,
+        "answers": "\n".join(str(path) for path in answers) if answers else None,
+    }
+    for option, value in given.items():
+        if value is None:
+            continue
+        if len(names) != 1 or option not in models().get(names[0]).settable:
+            asked = ", ".join(name for name in models() if option in models().get(name).settable) or "none"
+            raise UsageError(f"--{option} belongs to one model that is asked over a network", hint=f"such as: {asked}")
+        if option in settings:
+            raise UsageError(f"--{option} and --option {option}= say the same", hint="pass one of them")
+        settings = {**settings, option: value}
+    return settings
+
+
+def check_gives_maps(names: Sequence[str]) -> None:
+    """Refuse a model that only orders points, where maps are wanted.
+
+    Raises:
+        UsageError: one of the models gives no map.
+    """
+    from dabench.registry import models
+    from dabench.types import Output
+
+    for name in names:
+        if models().get(name).output is Output.ORDER:
+            raise UsageError(f"model '{name}' gives no map, only which of two points is closer", hint="dabench eval")
+
+
 def check_datasets(
     recipes: Sequence[Protocol],
     named: frozenset[str],
@@ -133,14 +173,17 @@ def check_datasets(
     return [recipe for recipe in recipes if recipe in usable]
 
 
-def drop_unfit(model: DepthModel, recipes: Sequence[Protocol], named: frozenset[str]) -> list[Protocol]:
+def drop_unfit(model: DepthModel | PairModel, recipes: Sequence[Protocol], named: frozenset[str]) -> list[Protocol]:
     """The protocols that score this model's output; what a pattern matched besides is told and left out.
+
+    So are the dense protocols beside those of pairs, for a model without maps: a dataset may have defaults of both.
 
     Raises:
         UsageError: none does.
     """
     from dabench.cli.console import messages
     from dabench.job import refuse
+    from dabench.types import Output
 
     fitting: list[Protocol] = []
     unfit: dict[str, DabenchError] = {}
@@ -149,7 +192,7 @@ def drop_unfit(model: DepthModel, recipes: Sequence[Protocol], named: frozenset[
             refuse(recipe, model.info)
             fitting.append(recipe)
         except UsageError as error:
-            if recipe.id in named:
+            if recipe.id in named and model.info.output is not Output.ORDER:
                 fitting.append(recipe)  # evaluate_many says why it is not scored
             else:
                 unfit[recipe.id] = error
@@ -188,7 +231,7 @@ def request_of(options: dict[str, Any]) -> dict[str, Any]:
     return {**chosen, "checkpoint": options["checkpoint"] is not None}
 
 
-def find_model(name: str, options: dict[str, Any], out: Path, *, fresh: bool) -> DepthModel:
+def find_model(name: str, options: dict[str, Any], out: Path, *, fresh: bool) -> Any:
     """The model; or, where its predictions are kept in ``out``, a stand-in that loads it only when one is missing."""
     from dabench.kept import FOLDER, KeptModel, PredictionStore
     from dabench.registry import models
@@ -210,13 +253,12 @@ def _sha256(path: Path) -> str | None:
         return ""  # no weights have this sum, and loading them says what is wrong
 
 
-def load(name: str, options: dict[str, Any]) -> DepthModel:
+def load(name: str, options: dict[str, Any]) -> Any:
     from dabench.cli.console import messages
     from dabench.registry import load_model
 
     with messages().status(f"loading {name}"):
-        model: DepthModel = load_model(name, **options)
-    return model
+        return load_model(name, **options)
 
 
 def load_predictions(folder: Path, output_kind: str, name: str) -> DepthModel:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dabench.cli.choice import (
+    asking_settings,
     check_datasets,
     check_models,
     choose_protocols,
@@ -25,7 +26,7 @@ from dabench.errors import DabenchError, UsageError
 if TYPE_CHECKING:
     from dabench.protocols import Protocol
     from dabench.run import Run
-    from dabench.types import DepthModel
+    from dabench.types import DepthModel, PairModel
 
 DEFAULT_MODELS = ("depth-anything-v2-tiny", "location-prior", "constant")
 PREDICTIONS = "predictions"
@@ -63,6 +64,13 @@ def eval_command(
     input_size: InputSize = None,
     compile: Compile = "auto",
     option: Settings = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(help="Address of an OpenAI-compatible interface, up to /v1, for a model that is asked there."),
+    ] = None,
+    answers: Annotated[
+        list[Path] | None, typer.Option(help="Answers of a batch, for a model that is asked; repeatable.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Images given to the model at once.")] = 1,
     workers: Annotated[int, typer.Option(help="Threads that read ahead, and threads that score.")] = 2,
     subset: Annotated[
@@ -107,6 +115,7 @@ def eval_command(
         raise UsageError("--option belongs to one model", hint="name it: -m MODEL --option NAME=VALUE")
     ids = read_subset(subset)
     check_models(names if predictions is None else [])
+    asked = asking_settings(names if model else [], read_settings(option), endpoint, answers)
     stderr = messages()
     problems: list[DabenchError] = []
 
@@ -122,7 +131,7 @@ def eval_command(
         "precision": precision,
         "input_size": input_size,
         "compile": compile,
-        "settings": read_settings(option),
+        "settings": asked,
     }
     common: dict[str, Any] = {
         "data_root": data_root,
@@ -139,7 +148,7 @@ def eval_command(
         for name in names or [PREDICTIONS]:
             try:
                 if predictions is not None:
-                    loaded = load_predictions(predictions, str(output_kind), name)
+                    loaded: DepthModel | PairModel = load_predictions(predictions, str(output_kind), name)
                 else:
                     loaded = find_model(name, options, out, fresh=fresh)
             except DabenchError as error:
@@ -172,7 +181,11 @@ def eval_command(
 
 
 def _run(
-    model: DepthModel, recipes: Sequence[Protocol], *, report: Callable[[str, DabenchError], None], **options: Any
+    model: DepthModel | PairModel,
+    recipes: Sequence[Protocol],
+    *,
+    report: Callable[[str, DabenchError], None],
+    **options: Any,
 ) -> list[Run]:
     from dabench.cli.console import messages
     from dabench.cli.progress import PassesProgress
@@ -185,7 +198,7 @@ def _run(
         return evaluate_many(model, recipes, progress=bars.update, on_error=failed, **options)
 
 
-def _tell_kept(model: DepthModel, runs: Sequence[Run]) -> None:
+def _tell_kept(model: DepthModel | PairModel, runs: Sequence[Run]) -> None:
     """Say when scores come from predictions that were kept."""
     from dabench.cli.console import messages
     from dabench.kept import KeptModel

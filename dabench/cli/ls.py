@@ -36,7 +36,7 @@ def model_rows() -> list[dict[str, Any]]:
 
     registry = models()
     entries = [registry.get(name) for name in registry]
-    order = {"bundled": 0, "baseline": 1, "downloadable": 2, "published-only": 3}
+    order = {"bundled": 0, "baseline": 1, "downloadable": 2, "endpoint": 3, "published-only": 4}
     entries.sort(key=lambda e: (order[e.status], e.name.rsplit("-", 1)[0], e.parameters or 0, e.name))
     rows = []
     for entry in entries:

@@ -28,7 +28,7 @@ def predict_command(
     """Predict depth maps: NAME.npy (values), NAME_16bit.png and NAME_color.png for each picture."""
     from rich.progress import track
 
-    from dabench.cli.choice import check_models, load
+    from dabench.cli.choice import check_gives_maps, check_models, load
     from dabench.cli.console import messages, results
     from dabench.datasets.formats import read_image
     from dabench.depth_files import write_prediction
@@ -37,6 +37,7 @@ def predict_command(
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file, not a folder")
     check_models([model])
+    check_gives_maps([model])
     options = {
         "checkpoint": checkpoint,
         "device": device,

@@ -66,7 +66,7 @@ def search_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the ranking as JSON.")] = False,
 ) -> None:
     """Rank recipes (space, fit, floor, range, crop, ground truth, split) by how well they explain published numbers."""
-    from dabench.cli.choice import check_models, find_model, load_predictions, read_subset, request_of
+    from dabench.cli.choice import check_gives_maps, check_models, find_model, load_predictions, read_subset, request_of
     from dabench.cli.console import messages, results
     from dabench.cli.progress import SearchBars
     from dabench.recipe_grid import built_in, read_grid
@@ -83,6 +83,7 @@ def search_command(
     if subset is not None and limit is not None:
         raise UsageError("--subset and --limit both choose samples", hint="pass one of them")
     check_models([name for name in names if name not in saved])
+    check_gives_maps([name for name in names if name not in saved])
     targets = load_targets(published, dataset, names, label)
     metrics = tuple(dict.fromkeys(t.metric for t in targets))
     recipes = read_grid(grid, metrics) if grid is not None else built_in(dataset, metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def results_table(runs: Sequence[Run]) -> Table:
                 ]
                 rows.append((f"  {group}", values))
         rows.append(("coverage", [f"{100 * cells[m]['coverage']:.1f} %" if m in cells else "" for m in models]))
+        rows += _answer_rows([cells.get(m, {}).get("answers") for m in models])
         if any(s["counts"]["failed"] for s in cells.values()):
             values = [str(cells[m]["counts"]["failed"]) if m in cells else "" for m in models]
             rows.append(("[red]failed[/]", values))
@@ -85,6 +86,28 @@ def results_table(runs: Sequence[Run]) -> Table:
     return table
 
 
+def _answer_rows(answers: Sequence[dict[str, Any] | None]) -> list[tuple[str, list[str]]]:
+    """How models without maps answered; nothing where there are none."""
+    if not any(answers):
+        return []
+
+    def row(show: Callable[[dict[str, Any]], str]) -> list[str]:
+        return [show(found) if found else "" for found in answers]
+
+    def usage(found: dict[str, Any]) -> str:
+        used = found["usage"]
+        return f"{used.get('tokens_in', 0):,.0f} + {used.get('tokens_out', 0):,.0f}"
+
+    rows = [
+        ("consistency", row(lambda a: "-" if a["consistency"] is None else f"{100 * a['consistency']:.1f} %")),
+        ("refused, unparsable", row(lambda a: f"{a['refused']}, {a['unparsable']} of {a['asked']}")),
+        ("tokens in + out", row(usage)),
+    ]
+    if any(found and "cost" in found["usage"] for found in answers):
+        rows.append(("cost", row(lambda a: f"{a['usage'].get('cost', 0):.4f}")))
+    return rows
+
+
 def failures(runs: Sequence[Run]) -> list[str]:
     """What went wrong, a few lines a run."""
     lines = []
@@ -96,6 +119,12 @@ def failures(runs: Sequence[Run]) -> list[str]:
             lines.extend(f"  {line['id']}: {line['error']}" for line in bad[:LISTED_FAILURES])
             if len(bad) > LISTED_FAILURES:
                 lines.append(f"  ... and {len(bad) - LISTED_FAILURES} more in samples.jsonl")
+        elif run.summary["coverage"] < 1 and (answers := run.summary.get("answers")):
+            lines.append(
+                f"{title}: coverage {100 * run.summary['coverage']:.2f} %: of {answers['asked']} questions "
+                f"{answers['refused']} were refused and {answers['unparsable']} answered in no readable way; these are "
+                "wrong"
+            )
         elif run.summary["coverage"] < 1:
             lines.append(
                 f"{title}: coverage {100 * run.summary['coverage']:.2f} %: some predicted values are not usable "
