@@ -8,7 +8,7 @@ processes a step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -27,7 +27,7 @@ from .losses import (
     relative_terms,
 )
 from .metric_losses import LogMoments, log_moments, silog
-from .recipe_schema import LossSettings
+from .recipe_schema import LossSettings, loss_contradictions
 
 RANKING_STREAM = 3
 """Third element of the seed of a position's point pairs; 1 and 2 are its augmentation and its CutMix."""
@@ -73,19 +73,6 @@ def single_process(x: Tensor) -> Tensor:
     return x
 
 
-def _contradictions(settings: LossSettings) -> Iterator[str]:
-    if not 0 <= settings.drop_largest < 1:
-        yield f"loss.drop_largest is {settings.drop_largest}; it is a share of the pixels, at least 0 and below 1"
-    if settings.drop_largest and settings.alignment == "trimmed":
-        yield "loss.alignment 'trimmed' drops a fifth of the pixels itself; set loss.drop_largest to 0"
-    if settings.drop_in_gradient and not settings.drop_largest and settings.alignment != "trimmed":
-        yield "loss.drop_in_gradient has no effect while loss.drop_largest is 0"
-    if settings.kind == "metric":
-        for name in ("drop_largest", "ranking_weight", "anchor_until"):
-            if getattr(settings, name):
-                yield f"loss.{name} belongs to relative losses; set it to 0 for a metric one"
-
-
 class Objective:
     """Computes the objective that `settings` describe. It has no parameters and no state.
 
@@ -101,7 +88,7 @@ class Objective:
     """
 
     def __init__(self, settings: LossSettings, *, max_depth: float | None = None, seed: int = 0) -> None:
-        for problem in _contradictions(settings):
+        for problem in loss_contradictions(settings):
             raise UsageError(problem)
         self.settings, self.max_depth, self.seed = settings, max_depth, seed
 

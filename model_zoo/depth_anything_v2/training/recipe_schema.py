@@ -255,6 +255,7 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
         yield "model.open_output: is for relative models"
     if loss.feature_weight > 0 and model.start not in ("dinov2", "file"):
         yield "loss.feature_weight: needs an encoder to stay near to; start from dinov2 or file"
+    yield from loss_contradictions(loss)
     if not data.sets:
         yield "data.sets: is empty"
     for index, choice in enumerate((*data.sets, *data.validation)):
@@ -288,9 +289,8 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
     yield from (f"{name}: must not be negative" for name, value in not_negative.items() if value < 0)
     shares = {
         "data.hflip": data.hflip, "data.jitter": data.jitter, "data.grey": data.grey, "data.blur": data.blur,
-        "data.cutmix": data.cutmix, "data.max_bad_share": data.max_bad_share, "loss.drop_largest": loss.drop_largest,
-        "loss.anchor_until": loss.anchor_until, "optim.warmup": optim.warmup, "optim.pct_start": optim.pct_start,
-        "model.drop_path": model.drop_path,
+        "data.cutmix": data.cutmix, "data.max_bad_share": data.max_bad_share, "loss.anchor_until": loss.anchor_until,
+        "optim.warmup": optim.warmup, "optim.pct_start": optim.pct_start, "model.drop_path": model.drop_path,
     }  # fmt: skip
     yield from (f"{name}: must be from 0 to 1" for name, value in shares.items() if not 0 <= value <= 1)
     if optim.ema is not None and not 0 < optim.ema < 1:
@@ -336,3 +336,17 @@ def fields_of(kind: Any) -> dict[str, tuple[Any, bool]]:
             inner = typing.get_args(inner)[0]
         found[item.name] = (inner, types.NoneType in options)
     return found
+
+
+def loss_contradictions(loss: LossSettings) -> Iterator[str]:
+    """The same of the loss alone."""
+    if not 0 <= loss.drop_largest < 1:
+        yield "loss.drop_largest: is a share of the pixels, at least 0 and below 1"
+    if loss.drop_largest and loss.alignment == "trimmed":
+        yield 'loss.drop_largest: must be 0 with loss.alignment = "trimmed", which drops a fifth of the pixels itself'
+    if loss.drop_in_gradient and not loss.drop_largest and loss.alignment != "trimmed":
+        yield "loss.drop_in_gradient: has no effect while loss.drop_largest is 0"
+    if loss.kind == "metric":
+        for name in ("drop_largest", "ranking_weight", "anchor_until"):
+            if getattr(loss, name):
+                yield f"loss.{name}: belongs to relative losses; must be 0 for a metric one"
