@@ -26,13 +26,19 @@ ERRORS = (0, 5, 20)
 
 COARSE_SHARE = 0.05
 
+BUNDLED = ("depth-anything-v2-tiny", "09ccc94f63b3ff4bd3e4b31785d293974e3137479d0b3c83a45b3f836ed9d879")
+"""The bundled network that a short study goes on from, and the SHA-256 of its weights."""
+
+FROM_BUNDLED = ('model.start="file"', 'model.load="all"', f'model.weights="bundled-{BUNDLED[1][:8]}.safetensors"')
+"""Settings of a start that is not from random weights."""
+
 
 @dataclass(frozen=True)
 class Budget:
     """How much of everything.
 
     train, test: images in a training set and in R's test set. size: of all images. steps, batch: of a student. start:
-    settings of the run whose encoder all start from, and teacher: of the teacher's run, beside the base's.
+    settings of the run whose network all start from, and teacher: of the teacher's run, beside the base's.
     teacher_size: the teacher's network. teachers: how many; student k learns from teacher k modulo this. at_once:
     trainings at the same time. workers: loading processes of each. seconds: of a start, a teacher and a student, for
     the estimate that `--list` prints before there are results (cpu: a core's time, measured; gpu: guessed).
@@ -78,8 +84,8 @@ BUDGETS = {
         teacher=("run.steps=3",), seeds=1, at_once=1, seconds=(4, 4, 4),
     ),
     "cpu": Budget(
-        name="cpu", train=1000, test=150, size=(84, 112), steps=120, batch=16, start=("run.steps=1200",),
-        teacher=("run.steps=800",), seconds=(630, 760, 116),
+        name="cpu", train=1000, test=150, size=(84, 112), steps=120, batch=16, start=("run.steps=100", *FROM_BUNDLED),
+        teacher=("run.steps=800",), seconds=(85, 760, 116),
     ),
     "gpu": Budget(
         name="gpu", train=8000, test=300, size=(112, 154), steps=3000, batch=32, start=("run.steps=8000",),
@@ -135,7 +141,7 @@ def _arms() -> dict[str, Arm]:
 ARMS = _arms()
 TEACHER = Arm("teacher", "the teacher: trained longer on S, and larger where the budget says so", ("S",))
 START_SETTINGS = ("loss.gradient_weight=0.5", "loss.ranking_weight=0.5", "loss.anchor_until=0.5")
-"""What takes a network from random weights off the ground; no arm has any of it."""
+"""What takes a network off the ground; no arm has any of it."""
 
 
 @dataclass(frozen=True)
@@ -203,13 +209,13 @@ def arms_of(hypotheses: Iterable[Hypothesis]) -> list[Arm]:
 
 
 def start_of(size: str) -> Arm:
-    """The training whose encoder networks of a size start from."""
+    """The training whose network those of a size start from."""
     settings = (f'model.size="{size}"', *START_SETTINGS)
-    return Arm(f"start-{size}", "the encoder that all start from: other drawn scenes", ("start",), settings)
+    return Arm(f"start-{size}", "the network that all start from: other drawn scenes", ("start",), settings)
 
 
 def is_start(arm: Arm) -> bool:
-    """Whether it starts from random weights."""
+    """Whether it is what the others start from."""
     return arm.sets == ("start",)
 
 
@@ -234,7 +240,12 @@ def recipe_of(arm: Arm, seed: int, budget: Budget) -> Recipe:
         own: tuple[str, ...] = ('stage="teacher"', *budget.start)
     else:
         size = size_of(arm, budget)
-        start = (f'model.size="{size}"', 'model.start="file"', f'model.weights="{start_weights(size, budget)}"')
+        start = (
+            f'model.size="{size}"',
+            'model.start="file"',
+            'model.load="all"',
+            f'model.weights="{start_weights(size, budget)}"',
+        )
         own = (*start, 'stage="teacher"', *budget.teacher) if arm == TEACHER else start
     sets = ", ".join(_set(kind, arm, seed, budget) for kind in arm.sets)
     names = (f'name="{arm.name}"', f"data.seed={seed}", f"data.sets=[{sets}]")

@@ -29,12 +29,13 @@ CANNOT = """\
 
 - **R is rendered.** It has other objects, surfaces and skies, and a camera between scene and picture, but no photo.
   How wide the gap between synthetic and real images is, and so how much pseudo-labels are worth, is not measured here.
-- **The networks are small**, and their encoders start from a short training on depth of other drawn scenes, where the
-  paper's start from DINOv2. Nothing is said about which encoder transfers, and students align no features.{teacher}
+- **The networks are small**, and start from one that has learnt depth of other scenes (with its decoder), where the
+  paper's encoders start from DINOv2. Nothing is said about which encoder transfers, and students align no
+  features.{teacher}
 - **Only directions are compared.** No number below can be held against one of the paper's.
 - **Training is short**: at the end of a run the networks are still improving, and a longer one may turn a result.
-- **Three seeds** vary the start weights and the order of the images, not the images themselves. An interval from three
-  is somewhat too narrow.
+- **Three seeds** vary the order and the flips of the images, not the images themselves or the start. An interval
+  from three is somewhat too narrow.
 - **Label noise and injected errors are made up**: kinds of faults that are known of sensors and of teachers, in amounts
   that we chose. The sensor sees no sky, so the sky counts in no score. Another sensor could give another answer.
 - H5's arms on clean and on noisy labels are measured each on its own domain, so the two curves differ in images, too.

@@ -22,7 +22,7 @@ from typing import Any
 import cv2
 import torch
 
-from dabench.errors import DabenchError
+from dabench.errors import CheckpointError, DabenchError
 from model_zoo.depth_anything_v2.checkpoint import build, load_state
 from model_zoo.depth_anything_v2.inference import InferenceNetwork
 from model_zoo.depth_anything_v2.model import DepthAnythingV2
@@ -34,6 +34,7 @@ from model_zoo.depth_anything_v2.training.shards import find_shards
 from model_zoo.depth_anything_v2.training.starting import config_of
 
 from .arms import (
+    BUNDLED,
     TEACHER,
     Arm,
     Budget,
@@ -128,6 +129,8 @@ def run_study(arms: Sequence[Arm], budget: Budget, places: Places, say: Say) -> 
     todo = remaining(arms, budget, places)
     for folder in (places.data, places.results):
         folder.mkdir(parents=True, exist_ok=True)
+    if any(recipe_of(arm, 0, budget).model.start == "file" for arm, _ in todo if is_start(arm)):
+        _bring_bundled(places.data)
     os.environ.setdefault("OMP_NUM_THREADS", "1" if budget.device == "cpu" else "4")
     made = 0
 
@@ -197,6 +200,22 @@ def _carry_out(jobs: Sequence[_Job], pool: Executor, say: Say) -> list[str]:
             done.add(name)
             say(f"{len(done)}/{len(jobs)} {name}: {line}")
     return problems
+
+
+def _bring_bundled(data: Path) -> None:
+    """Copy the bundled network to where recipes look for it. Raises CheckpointError if it is another by now."""
+    from dabench.registry import models
+    from model_zoo.hub import resolve_weights
+
+    name, sha256 = BUNDLED
+    weights = resolve_weights(models().get(name))
+    if weights.sha256 != sha256:
+        raise CheckpointError(
+            f"{weights.path} is not the network that this study goes on from: SHA-256 {weights.sha256[:12]}, "
+            f"not {sha256[:12]}",
+            hint="take it from the commit that wrote the results, or set BUNDLED in arms.py and run the study anew",
+        )
+    shutil.copyfile(weights.path, data / f"bundled-{sha256[:8]}.safetensors")
 
 
 def _start_worker() -> None:

@@ -75,7 +75,7 @@ def test_what_is_left_and_how_long_it_takes(tmp_path: Path) -> None:
     assert todo[:2] == [(start_of("tiny"), 0), (TEACHER, 0)] and len(todo) == 2 + 2 * CPU.seeds
     assert TEACHER not in {arm for arm, _ in remaining(arms_of(chosen(["H6"])), CPU, places)}
     start, teacher, student = CPU.seconds
-    expected = start + (teacher + 2 * CPU.seeds * student) / CPU.at_once
+    expected = start + max((teacher + 2 * CPU.seeds * student) / CPU.at_once, teacher)
     assert estimate(arms, CPU, places) == pytest.approx(expected)
     for seed in range(CPU.seeds):
         done = {"key": study.result_key(ARMS["S"], seed, CPU), "seconds": 1000.0}
