@@ -1,0 +1,1 @@
+from dfm import DepthFM  # noqa: F401
