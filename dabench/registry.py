@@ -12,12 +12,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from dabench.errors import ModelError, UnknownNameError, UsageError
 from dabench.types import ModelEntry
 
 T = TypeVar("T")
+
+NETWORK_SUFFIXES = frozenset({".onnx", ".xml", ".pt", ".ts", ".torchscript"})
+"""Endings that make a name the path of a network file."""
 
 
 def import_attribute(path: str) -> Any:
@@ -129,11 +133,44 @@ def broken_providers() -> dict[str, str]:
     return {}
 
 
-def load_model(name: str, *, settings: Mapping[str, Any] | None = None, **options: Any) -> Any:
+def is_network_file(name: str) -> bool:
+    """Whether ``name`` means a network file: one that exists, or ends like one, and is no registered model."""
+    return name not in models() and (Path(name).suffix.lower() in NETWORK_SUFFIXES or Path(name).is_file())
+
+
+def model_entry(name: str, output: str | None = None) -> ModelEntry:
+    """The row of a registered model, or one made from a network file.
+
+    Args:
+        name: a registered model, or the path of a network file.
+        output: what a network file's values mean (``disparity``, ``depth`` or ``metric``); None if the file says it.
+
+    Raises:
+        UnknownNameError: no such model.
+        UsageError: ``output`` is missing for a file, or is not that of a registered model.
+        ModelError: the file is absent, incomplete, or not what its name says.
+    """
+    if is_network_file(name):
+        row: ModelEntry = import_attribute("model_zoo.network_files:entry")(Path(name), output)
+        return row
+    registry = models()
+    if name not in registry and broken_providers():
+        reasons = "; ".join(f"{provider}: {reason}" for provider, reason in broken_providers().items())
+        raise UnknownNameError("model", name, registry, hint=f"these model providers failed to load: {reasons}")
+    entry = registry.get(name)
+    if output is not None and output != entry.output:
+        raise UsageError(f"model '{name}' gives {entry.output}, not {output}", hint="leave the output kind out")
+    return entry
+
+
+def load_model(
+    name: str, *, settings: Mapping[str, Any] | None = None, output: str | None = None, **options: Any
+) -> Any:
     """Build the model ``name`` through its catalogue row.
 
     Args:
-        name: a registered model.
+        name: a registered model, or the path of a network file.
+        output: what a network file's values mean; see :func:`model_entry`.
         settings: what the row lets one set, as text or as values; the row's defaults fill in the rest.
         options: passed on to the factory.
 
@@ -142,11 +179,7 @@ def load_model(name: str, *, settings: Mapping[str, Any] | None = None, **option
         UsageError: a setting that the model does not have, or that is not of its type.
         ModelError: the model is published-only, or a package that it needs is not installed.
     """
-    registry = models()
-    if name not in registry and broken_providers():
-        reasons = "; ".join(f"{provider}: {reason}" for provider, reason in broken_providers().items())
-        raise UnknownNameError("model", name, registry, hint=f"these model providers failed to load: {reasons}")
-    entry = registry.get(name)
+    entry = model_entry(name, output)
     own_weights = entry.factory and options.get("checkpoint") is not None
     if entry.status == "published-only" and not own_weights:
         raise ModelError(f"model '{name}' has published numbers only", hint=entry.reason)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dabench.errors import DabenchError, UnknownNameError, UsageError
+from dabench.errors import DabenchError, UsageError
 
 if TYPE_CHECKING:
     from dabench.protocols import Protocol
@@ -83,15 +83,16 @@ def matching(pattern: str) -> list[Protocol]:
     return found
 
 
-def check_models(names: Sequence[str]) -> None:
-    """Refuse unknown names before anything is loaded or scored."""
-    from dabench.registry import broken_providers, models
+def check_models(names: Sequence[str], output_kind: str | None = None) -> None:
+    """Refuse unknown names and network files that cannot be used, before anything is loaded or scored.
+
+    Args:
+        output_kind: what the values of the network files among them mean.
+    """
+    from dabench.registry import is_network_file, model_entry
 
     for name in names:
-        if name not in models():
-            broken = "; ".join(f"{provider}: {reason}" for provider, reason in broken_providers().items())
-            hint = f"these model providers failed to load: {broken}" if broken else None
-            raise UnknownNameError("model", name, models(), hint=hint)
+        model_entry(name, output_kind if is_network_file(name) else None)
 
 
 def asking_settings(
@@ -102,7 +103,7 @@ def asking_settings(
     Raises:
         UsageError: the model is not asked anywhere, or an option is given in both ways.
     """
-    from dabench.registry import models
+    from dabench.registry import is_network_file, models
 
     given: dict[str, Any] = {
         "endpoint": endpoint,
@@ -111,7 +112,7 @@ def asking_settings(
     for option, value in given.items():
         if value is None:
             continue
-        if len(names) != 1 or option not in models().get(names[0]).settable:
+        if len(names) != 1 or is_network_file(names[0]) or option not in models().get(names[0]).settable:
             asked = ", ".join(name for name in models() if option in models().get(name).settable) or "none"
             raise UsageError(f"--{option} belongs to one model that is asked over a network", hint=f"such as: {asked}")
         if option in settings:
@@ -126,11 +127,11 @@ def check_gives_maps(names: Sequence[str]) -> None:
     Raises:
         UsageError: one of the models gives no map.
     """
-    from dabench.registry import models
+    from dabench.registry import is_network_file, models
     from dabench.types import Output
 
     for name in names:
-        if models().get(name).output is Output.ORDER:
+        if not is_network_file(name) and models().get(name).output is Output.ORDER:
             raise UsageError(f"model '{name}' gives no map, only which of two points is closer", hint="dabench eval")
 
 
@@ -228,18 +229,21 @@ def request_of(options: dict[str, Any]) -> dict[str, Any]:
     chosen = {key: options[key] for key in ("precision", "input_size", "compile")}
     if options.get("settings"):
         chosen["settings"] = options["settings"]
+    if options.get("output"):
+        chosen["output"] = options["output"]
     return {**chosen, "checkpoint": options["checkpoint"] is not None}
 
 
 def find_model(name: str, options: dict[str, Any], out: Path, *, fresh: bool) -> Any:
     """The model; or, where its predictions are kept in ``out``, a stand-in that loads it only when one is missing."""
     from dabench.kept import FOLDER, KeptModel, PredictionStore
-    from dabench.registry import models
+    from dabench.registry import model_entry
 
-    store = PredictionStore(out / name / FOLDER)
+    entry = model_entry(name, options.get("output"))
+    store = PredictionStore(out / entry.name / FOLDER)
     if not fresh and store.manifest() is not None:
         checkpoint = options["checkpoint"]
-        sha256 = _sha256(checkpoint) if checkpoint is not None else models().get(name).sha256
+        sha256 = _sha256(checkpoint) if checkpoint is not None else entry.sha256
         if store.serves(request_of(options), sha256, options["device"]):
             return KeptModel(store, lambda: load(name, options))
     return load(name, options)

@@ -37,7 +37,7 @@ EXIT_INTERRUPTED = 130
 def eval_command(
     model: Annotated[
         list[str] | None,
-        typer.Option("-m", "--model", help="Model name; repeat for several (see `dabench ls models`)."),
+        typer.Option("-m", "--model", help="Model name (see `dabench ls models`) or network file; repeatable."),
     ] = None,
     dataset: Annotated[
         list[str] | None,
@@ -53,7 +53,8 @@ def eval_command(
         typer.Option(help="Score saved maps DIR/<sample id>.npy|.png|.pfm|.exr instead of running a model."),
     ] = None,
     output_kind: Annotated[
-        str | None, typer.Option(help="What saved maps mean: disparity, depth or metric.", metavar="KIND")
+        str | None,
+        typer.Option(help="What saved maps or a file's network give: disparity, depth or metric.", metavar="KIND"),
     ] = None,
     data_root: Annotated[
         Path | None,
@@ -90,6 +91,7 @@ def eval_command(
     """Score models; without arguments, the bundled model and baselines on the bundled benchmark."""
     from dabench.cli.console import messages, results
     from dabench.cli.table import failures, results_table
+    from dabench.registry import is_network_file
     from dabench.types import MAP_OUTPUTS
 
     recipes, named = choose_protocols(dataset or [], protocol or [])
@@ -109,12 +111,15 @@ def eval_command(
             raise UsageError("--predictions takes the place of a model", hint="-m may name it, once, for the records")
         if keep_predictions:
             raise UsageError("the maps of --predictions are kept already", hint="leave --keep-predictions out")
-    elif output_kind is not None:
-        raise UsageError("--output-kind says what saved maps mean", hint="pass it together with --predictions DIR")
+    elif output_kind is not None and not any(is_network_file(name) for name in names):
+        raise UsageError(
+            "--output-kind says what saved maps or the network in a file give",
+            hint="pass it together with --predictions DIR or -m FILE",
+        )
     if option and (len(names) != 1 or not model):
         raise UsageError("--option belongs to one model", hint="name it: -m MODEL --option NAME=VALUE")
     ids = read_subset(subset)
-    check_models(names if predictions is None else [])
+    check_models(names if predictions is None else [], output_kind)
     asked = asking_settings(names if model else [], read_settings(option), endpoint, answers)
     stderr = messages()
     problems: list[DabenchError] = []
@@ -146,6 +151,7 @@ def eval_command(
     runs: list[Run] = []
     try:
         for name in names or [PREDICTIONS]:
+            options["output"] = output_kind if predictions is None and is_network_file(name) else None
             try:
                 if predictions is not None:
                     loaded: DepthModel | PairModel = load_predictions(predictions, str(output_kind), name)

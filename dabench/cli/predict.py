@@ -16,8 +16,11 @@ DEFAULT_OUT = Path("predictions")
 
 def predict_command(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.", show_default=False)],
-    model: Annotated[str, typer.Option("-m", "--model", help="Model name.")] = "depth-anything-v2-tiny",
+    model: Annotated[str, typer.Option("-m", "--model", help="Model name or network file.")] = "depth-anything-v2-tiny",
     out: Annotated[Path, typer.Option(help="Folder for the maps.")] = DEFAULT_OUT,
+    output_kind: Annotated[
+        str | None, typer.Option(help="What the network in a file gives: disparity, depth or metric.", metavar="KIND")
+    ] = None,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     precision: Precision = "fp32",
@@ -32,11 +35,14 @@ def predict_command(
     from dabench.cli.console import messages, results
     from dabench.datasets.formats import read_image
     from dabench.depth_files import write_prediction
+    from dabench.registry import is_network_file
     from dabench.types import checked_prediction
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file, not a folder")
-    check_models([model])
+    if output_kind is not None and not is_network_file(model):
+        raise UsageError("--output-kind says what the network in a file gives", hint="pass it together with -m FILE")
+    check_models([model], output_kind)
     check_gives_maps([model])
     options = {
         "checkpoint": checkpoint,
@@ -45,6 +51,7 @@ def predict_command(
         "input_size": input_size,
         "compile": compile,
         "settings": read_settings(option),
+        "output": output_kind,
     }
     loaded = load(model, options)
     stems = _stems(images)
