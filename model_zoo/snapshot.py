@@ -14,7 +14,7 @@ from pathlib import Path
 from dabench.errors import CheckpointError
 from dabench.types import ModelEntry
 
-from .hub import Notify, download_weights, file_sha256
+from .hub import Notify, WeightFile, download_weights, file_sha256
 
 
 @dataclass(frozen=True)
@@ -113,3 +113,18 @@ def _fingerprint(entry: ModelEntry, sha256: Mapping[str, str]) -> str:
         return sha256[entry.file]
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(sha256.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def weight_notes(entry: ModelEntry, weights: WeightFile | WeightFolder, *, official: bool) -> tuple[str, ...]:
+    """What a reader of a record needs to know about the weights.
+
+    ``official`` tells the catalogued weights, wherever they came from, from others given in their place.
+    """
+    if not official:
+        return (f"weights given as a file ({weights.path.name}), not the catalogued ones of {entry.name}",)
+    notes = []
+    if entry.non_commercial:
+        notes.append(f"the weights are licensed {entry.licence}: non-commercial use only")
+    if not entry.sha256 and entry.status != "bundled":
+        notes.append("no checksum of the weights is catalogued; their content was trusted on first use")
+    return tuple(notes)

@@ -9,9 +9,35 @@ from collections.abc import Iterator
 
 from dabench.types import ModelEntry
 
-from . import baselines, depth_anything_v2, e2e_ft, external, lotus, marigold, published_only, vlm
+from . import (
+    baselines,
+    depth_anything_v2,
+    depth_pro,
+    e2e_ft,
+    external,
+    glpn,
+    lotus,
+    marigold,
+    midas,
+    published_only,
+    vlm,
+    zoedepth,
+)
 
-FAMILIES = (depth_anything_v2, marigold, lotus, e2e_ft, external, vlm, published_only, baselines)
+FAMILIES = (
+    depth_anything_v2,
+    midas,
+    zoedepth,
+    depth_pro,
+    glpn,
+    marigold,
+    lotus,
+    e2e_ft,
+    external,
+    vlm,
+    published_only,
+    baselines,
+)
 """The modules whose rows make the catalogue."""
 
 
