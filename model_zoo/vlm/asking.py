@@ -171,10 +171,11 @@ class VisionLanguageModel(PairModel):
         self._cache.add(question.key, entry)
         cost = self._cost(response)
         if cost is None and self._settings.max_cost:
-            raise DabenchError(
+            unknown = DabenchError(
                 f"{self.info.source} does not say how many tokens an answer took, so max_cost cannot be held",
                 hint="leave max_cost out; what was answered is kept",
             )
+            raise self._client.end(unknown) if self._client is not None else unknown
         with self._lock:
             self._spent += cost or 0.0
         return response

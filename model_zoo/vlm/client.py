@@ -99,7 +99,7 @@ class Client:
                 if not (reply.status_code in BUSY or reply.status_code >= 500 or reply.status_code == 200):
                     return self._refused(reply.status_code, response, reason)
                 if reply.status_code == 429 and "insufficient_quota" in _code(response):
-                    raise self._end(ModelError(f"the account at {self.url} has no credit left: {reason}"))
+                    raise self.end(ModelError(f"the account at {self.url} has no credit left: {reason}"))
             if pause > LONGEST_WAIT:
                 reason += f"; it asks to wait {pause:.0f} s"
                 break
@@ -111,7 +111,7 @@ class Client:
 
     def stop(self) -> None:
         """Begin no further request, and wake those that wait."""
-        self._end(DabenchError("stopped"))
+        self.end(DabenchError("stopped"))
         self._stopped.set()
 
     def close(self) -> None:
@@ -142,14 +142,15 @@ class Client:
             self._failures = 0 if answered else self._failures + 1
             down = self._failures >= GIVE_UP_AFTER
         if down:
-            raise self._end(
+            raise self.end(
                 DabenchError(
                     f"{self.url} failed {GIVE_UP_AFTER} requests in a row, the last with: {reason}",
                     hint="what was answered is kept; run the same command again when it is back",
                 )
             )
 
-    def _end(self, error: DabenchError) -> DabenchError:
+    def end(self, error: DabenchError) -> DabenchError:
+        """Let every further request raise ``error``; returns what they raise, which an earlier call may have set."""
         with self._lock:
             if self._ended is None:
                 self._ended = error
@@ -174,7 +175,7 @@ class Client:
         default = (
             "this endpoint may not know one of: -o temperature=-1, -o limit_field=max_completion_tokens, -o detail="
         )
-        raise self._end(ModelError(f"{self.url} answers {reason}", hint=hints.get(status, default)))
+        raise self.end(ModelError(f"{self.url} answers {reason}", hint=hints.get(status, default)))
 
     def _reason(self, reply: httpx.Response, response: Json | None) -> str:
         """Status and message, without the key."""

@@ -21,7 +21,7 @@ LEAST_RING = 5.0
 CLEAR = 3.0
 """Pixels around a marked point that nothing is drawn on."""
 _SHIFT = 4
-_DIRECTIONS, _DISTANCES = 24, (1.0, 1.4, 2.0, 3.0, 4.5, 6.5)
+_DIRECTIONS, _DISTANCES = 48, (1.0, 1.4, 2.0, 3.0, 4.5, 6.5)
 
 Position = tuple[float, float]
 
@@ -70,7 +70,8 @@ def marked(image: Image, points: Points, side: int) -> tuple[Image, tuple[Marker
     Returns:
         The marked picture ``uint8 [h, w, 3]``, and where the markers are.
     """
-    canvas = resized(image, side).copy()
+    plain = resized(image, side)
+    canvas = plain.copy()
     height, width = canvas.shape[:2]
     scale = (width / image.shape[1], height / image.shape[0])
     spots = [((col + 0.5) * scale[0] - 0.5, (row + 0.5) * scale[1] - 0.5) for row, col in points]
@@ -82,6 +83,10 @@ def marked(image: Image, points: Points, side: int) -> tuple[Image, tuple[Marker
         _draw_ring(canvas, marker, unit)
     for marker in markers:
         _draw_label(canvas, marker, unit)
+    for x, y in spots:
+        # In a corner two pointers may have to cross; what they point at stays visible all the same.
+        there = np.s_[max(0, math.floor(y) - 1) : math.ceil(y) + 2, max(0, math.floor(x) - 1) : math.ceil(x) + 2]
+        canvas[there] = plain[there]
     return canvas, markers
 
 
@@ -118,11 +123,13 @@ def _placed(spots: Sequence[Position], width: int, height: int) -> tuple[Marker,
         first = radius + outline + 1.6 * half + 2
         best: tuple[float, Position] | None = None
         for step, distance in enumerate(_DISTANCES):
+            if best is not None and best[0] <= step:  # what is farther away costs more
+                break
             for turn in range(_DIRECTIONS):
                 angle = away + 2 * math.pi * turn / _DIRECTIONS
                 label = (x + first * distance * math.cos(angle), y + first * distance * math.sin(angle))
                 deviation = min(turn, _DIRECTIONS - turn) / _DIRECTIONS
-                faults = _faults(label, spots[own], spots[other], radius + outline, labels, half, width, height)
+                faults = _faults(label, spots[own], spots[other], radius, outline, labels, half, width, height)
                 cost = 100.0 * faults + step + deviation
                 if best is None or cost < best[0] - 1e-9:
                     best = (cost, label)
@@ -136,22 +143,30 @@ def _faults(
     label: Position,
     own: Position,
     other: Position,
-    reach: float,
+    radius: float,
+    outline: float,
     labels: Sequence[Position],
     half: float,
     width: int,
     height: int,
 ) -> float:
     """How badly a place for a label is chosen: 0 for a good one, else larger for worse ones."""
-    room = half + 3
+    room, reach = half + 3, radius + outline
     outside = sum(max(0.0, room - v, v - (size - 1 - room)) for v, size in zip(label, (width, height), strict=True))
     keep_off = max(reach, CLEAR) + 2
     covered = max(0.0, keep_off - _to_box(other, label, room))
     covered += max(0.0, keep_off - _to_box(own, label, room))
-    crossed = max(0.0, keep_off + 2 - _to_segment(other, own, label)) if math.dist(own, other) > 2 * keep_off else 0.0
+    tip = _tip(own, label, radius)
+    crossed = max(0.0, (reach + 4 if radius else CLEAR + 0.5) - _to_segment(other, tip, label))
     for placed in labels:
         covered += max(0.0, 2 * room - max(abs(label[0] - placed[0]), abs(label[1] - placed[1])))
     return 2.0 * outside + covered + crossed
+
+
+def _tip(point: Position, label: Position, radius: float) -> Position:
+    """Where the line from a label ends: at the ring, or just before the point."""
+    part = (radius or CLEAR + 2) / math.dist(point, label)
+    return point[0] + part * (label[0] - point[0]), point[1] + part * (label[1] - point[1])
 
 
 def _to_box(point: Position, centre: Position, half: float) -> float:
@@ -185,9 +200,7 @@ def _draw_leader(canvas: Image, marker: Marker, unit: float) -> None:
     # Without a ring two pointers meet: thin ones, whose round ends stay off the points.
     widths = (black, white, core) if marker.radius else (3, 1)
     colours = (BLACK, WHITE, COLOURS[marker.letter]) if marker.radius else (BLACK, COLOURS[marker.letter])
-    gap = marker.radius if marker.radius else CLEAR + 2
-    length = math.dist((marker.x, marker.y), marker.label)
-    tip = [p + gap / length * (q - p) for p, q in zip((marker.x, marker.y), marker.label, strict=True)]
+    tip = _tip((marker.x, marker.y), marker.label, marker.radius)
     for colour, width in zip(colours, widths, strict=True):
         cv2.line(canvas, _fixed(*tip), _fixed(*marker.label), colour, width, cv2.LINE_AA, _SHIFT)
 

@@ -17,7 +17,7 @@ _MARKS = r"[\s*_`\"'()\[\].:#>-]*"
 _LABELLED = re.compile(
     rf"{_MARKS}(?:(?:my|the|final)\s+)*answer{_MARKS}(?:is)?{_MARKS}(?:point)?{_MARKS}([ab]){_MARKS}", re.IGNORECASE
 )
-_ALONE = re.compile(rf"{_MARKS}(?:point{_MARKS})?([AB]){_MARKS}")
+_ALONE = re.compile(rf"{_MARKS}(?:[Pp]oint{_MARKS})?([AB]){_MARKS}")
 _REFUSAL = re.compile(
     r"\b(?:i(?:'|’)?m\s+(?:very\s+)?sorry|i\s+am\s+sorry|i\s+apologi[sz]e|sorry,"
     r"|(?:i|we)\s+(?:can(?:'|’)?t|cannot|can\s+not|am\s+unable|are\s+unable|won(?:'|’)?t|will\s+not|must\s+decline)"
