@@ -124,7 +124,7 @@ def _table(kind: Kind, rows: list[dict[str, Any]]) -> Any:
         for row in rows:
             millions = f"{row['parameters'] / 1e6:.1f} M" if row["parameters"] else "-"
             style = "dim" if row["status"] == "published-only" else "bold" if row["installed"] else ""
-            licence = (row["licence"] or "-").partition(" (")[0] + (" *" if row["non_commercial"] else "")
+            licence = (row["licence"] or "-").partition(" (")[0] + ("*" if row["non_commercial"] else "")
             table.add_row(row["name"], row["state"], row["output"], millions, licence, style=style)
         table.caption = Text("\n".join(_model_notes(rows)))
         table.caption_justify = "left"

@@ -19,8 +19,35 @@ OUTPUT_WORDS = {
 }
 SETTING_WORDS = {
     "steps": "denoising steps",
-    "ensemble": "predictions that are averaged",
+    "ensemble": "predictions that are joined to one",
     "seed": "seed of the noise",
+    "process_res": "long side of the network input in pixels",
+    "processing_res": "long side of the network input in pixels; 0 for the image's own size",
+    "focal": "focal length of the camera in pixels of the image; 0: a field of view of 60 degrees is assumed",
+    "domain": "kind of scene: indoor, outdoor or object",
+    "resolution_level": "0 (fast) to 9 (fine): how many tokens the network sees",
+    "mask": "whether pixels that the model masks out are left without a prediction",
+    "endpoint": "address of an OpenAI-compatible interface, up to and including /v1",
+    "model": "the model's name there",
+    "answers": "files of batch answers to read before the endpoint is asked, one a line",
+    "orders": "2: each pair is asked in both orders of A and B; 1: in one, drawn by hash",
+    "order_seed": "seed of that draw",
+    "side": "longer side of the picture in pixels",
+    "picture": "jpeg or png",
+    "temperature": "sent as it is; below 0, not sent",
+    "max_tokens": "length of a reply",
+    "limit_field": "field that this length is sent in",
+    "detail": "OpenAI's detail of a picture; not sent where empty",
+    "re_asks": "how often a reply that cannot be read is asked again",
+    "concurrency": "requests at a time",
+    "timeout": "seconds of silence after which a request has failed",
+    "attempts": "how often a request is sent before it has failed for good",
+    "backoff": "seconds before the second attempt; doubles with each further one",
+    "key_variable": "environment variable that holds the key; empty for an endpoint without one",
+    "allow_http": "whether key and pictures may travel unencrypted to another machine",
+    "price_in": "price of a million tokens read",
+    "price_out": "price of a million tokens written",
+    "max_cost": "no request is begun once so much is spent; 0: no limit",
     "processing_resolution": "long side of the network input in pixels; 0 for the image's own size",
 }
 """What a setting means. A name means the same in every model."""
@@ -31,7 +58,7 @@ TITLE = 17
 def model_record(entry: ModelEntry) -> dict[str, Any]:
     """Everything that is known of a model, as JSON has it."""
     from dabench.cli.availability import availability
-    from dabench.reporting.expected import numbers
+    from dabench.reporting.names import numbers_of
 
     return {
         "kind": "model",
@@ -43,7 +70,7 @@ def model_record(entry: ModelEntry) -> dict[str, Any]:
                 key: getattr(number, key)
                 for key in ("dataset", "protocol", "protocol_label", "metric", "value", "kind", "source", "note")
             }
-            for number in numbers(model=entry.name)
+            for number in numbers_of(entry.name)
         ],
     }
 

@@ -12,6 +12,7 @@ from dabench.types import ModelEntry, Output
 
 _V2 = "Depth Anything V2, NeurIPS 2024, arXiv 2406.09414"
 _V2_PARAMETERS = {"small": 24_785_089, "base": 97_470_785, "large": 335_315_649}
+_OWN_CODE = "score saved maps of its own code with --predictions DIR"
 _IN_DOMAIN = {"nyu": ("NYU Depth V2", 10.0), "kitti": ("KITTI", 80.0)}
 
 
@@ -71,9 +72,62 @@ def entries() -> Iterator[ModelEntry]:
         reason="its code is no package and pins a PyTorch and a timm of 2023, and an image takes more than a minute on "
         "a large GPU (Depth Pro, Table 5)",
     )
+    yield from _others()
     for data, (title, max_depth) in _IN_DOMAIN.items():
         for size, parameters in _V2_PARAMETERS.items():
             yield _in_domain(size, parameters, data, title, max_depth)
+
+
+def _others() -> Iterator[ModelEntry]:
+    """Models that protocols name beside those of the paper."""
+    for name, title, parameters in (
+        ("large-384", "ResNeXt-101", 105_000_000),
+        ("small-256", "EfficientNet", 21_000_000),
+    ):
+        yield ModelEntry(
+            name=f"midas-v2.1-{name}",
+            output=Output.DISPARITY,
+            summary=f"MiDaS before transformers, {title} encoder",
+            status="published-only",
+            licence="MIT",
+            parameters=parameters,
+            paper="Towards Robust Monocular Depth Estimation, TPAMI 2022, arXiv 1907.01341",
+            sources=("isl-org/MiDaS @ 4545977, README.md",),
+            reason=f"only torch.hub loads it, from a repository that is not maintained any more; {_OWN_CODE}",
+        )
+    for data, title in (("kitti", "KITTI"), ("nyu", "NYU Depth V2")):
+        yield ModelEntry(
+            name=f"dpt-hybrid-{data}",
+            output=Output.METRIC,
+            summary=f"DPT-hybrid fine-tuned on {title}",
+            status="published-only",
+            licence="MIT",
+            parameters=123_000_000,
+            paper="Vision Transformers for Dense Prediction, ICCV 2021, arXiv 2103.13413",
+            sources=("isl-org/DPT, README.md and EVALUATION.md",),
+            reason=f"its weights exist in the format of the original code only, which needs timm 0.6; {_OWN_CODE}",
+        )
+    yield ModelEntry(
+        name="metric3d-v1",
+        output=Output.METRIC,
+        summary="metric depth in a canonical camera, ConvNeXt-L encoder",
+        status="published-only",
+        parameters=203_000_000,
+        paper="Metric3D, ICCV 2023, arXiv 2307.10984",
+        sources=("YvanYin/Metric3D @ eb5b6fa, README.md",),
+        reason=f"only its second version has a worker here; {_OWN_CODE}",
+    )
+    yield ModelEntry(
+        name="video-depth-anything-large",
+        output=Output.DISPARITY,
+        summary="Depth Anything V2 with attention over time",
+        status="published-only",
+        licence="CC-BY-NC-4.0",
+        parameters=381_800_000,
+        paper="Video Depth Anything, CVPR 2025, arXiv 2501.12375",
+        sources=("DepthAnything/Video-Depth-Anything, README.md",),
+        reason=f"it reads videos, and its network has no adapter here; {_OWN_CODE}",
+    )
 
 
 def _in_domain(size: str, parameters: int, data: str, title: str, max_depth: float) -> ModelEntry:

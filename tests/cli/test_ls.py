@@ -63,7 +63,7 @@ def test_a_row_is_a_line(width: int) -> None:
         entry = models().get(name)
         assert availability(entry).state in line and str(entry.output) in line
         assert (entry.licence or "-").partition(" (")[0] in line
-        assert line.rstrip().endswith(" *") == entry.non_commercial
+        assert line.rstrip().endswith("*") == entry.non_commercial
     assert any("* non-commercial" in line for line in lines)
 
 

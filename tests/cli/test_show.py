@@ -14,7 +14,7 @@ from dabench.cli.show import describe, describe_difference, describe_protocol, f
 from dabench.cli.show_model import SETTING_WORDS
 from dabench.datasets import registry as readers
 from dabench.registry import models
-from dabench.reporting.expected import numbers
+from dabench.reporting.names import numbers_of
 from dabench.types import ModelEntry, Output
 
 runner = CliRunner()
@@ -137,7 +137,7 @@ def test_a_model_shows_the_numbers_it_should_score() -> None:
     }
     assert line.split()[3] == "0.971"
     shown = json.loads(run("show", "depth-anything-v2-large", "--json"))[0]
-    assert len(shown["numbers"]) == len(numbers(model="depth-anything-v2-large")) > 60
+    assert len(shown["numbers"]) == len(numbers_of("depth-anything-v2-large")) > 60
     assert all(number["protocol_label"] in text and number["source"] for number in shown["numbers"])
 
 
