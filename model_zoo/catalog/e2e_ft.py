@@ -39,7 +39,7 @@ def entries() -> Iterator[ModelEntry]:
             paper=_PAPER,
             sources=(
                 f"{_REPOSITORY}, README.md, Marigold/marigold/marigold_pipeline.py, experiments/depth/eval_args",
-                "file list: camenduru/marigold-e2e-ft-depth-hf, the Dockerfile of a mirror",
+                "file list: a public Dockerfile that fetches the mirror camenduru/marigold-e2e-ft-depth",
             ),
             options={"method": "e2e-ft"},
         )

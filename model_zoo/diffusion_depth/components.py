@@ -58,10 +58,7 @@ def read_components(folder: Path, names: tuple[str, ...], device: torch.device, 
         text = _empty_prompt(folder)
     width = unet.config.cross_attention_dim
     if text.shape[-1] != width:
-        raise CheckpointError(
-            f"{folder}: text_encoder gives {text.shape[-1]} numbers a token, unet takes {width}",
-            hint="the parts of one folder have to be of one model",
-        )
+        raise CheckpointError(f"{folder}: text_encoder gives {text.shape[-1]} numbers a token, unet takes {width}")
     return Components(
         unet=unet.to(device).requires_grad_(False),
         vae=vae.to(device).requires_grad_(False),
@@ -116,8 +113,7 @@ def _complete(path: Path, kind: str, *, missing: Any, unknown: Any) -> None:
             first = ", ".join(sorted(map(str, keys))[:3])
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
             raise CheckpointError(
-                f"{path}: the weights do not fit the {kind} of its config.json: the file {verb} {first}{more}",
-                hint="take config.json and weights from the same model",
+                f"{path}: the weights do not fit the {kind} of its config.json: the file {verb} {first}{more}"
             )
 
 
@@ -140,10 +136,7 @@ def _explained(path: Path, kind: str) -> Iterator[None]:
         raise
     except Exception as error:  # the loaders' failures have no common type
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        raise CheckpointError(
-            f"{path} cannot be loaded as a {kind} ({type(error).__name__}: {reason})",
-            hint="download it again, or take config.json and weights from the same model",
-        ) from error
+        raise CheckpointError(f"{path} cannot be loaded as a {kind} ({type(error).__name__}: {reason})") from error
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -56,8 +57,9 @@ def load(
     dtype = resolve_precision(precision, where)
     row = entry if checkpoint is None else _as_in(Path(checkpoint), entry)
     weights = resolve_files(row, checkpoint, notify=notify)
-    parts = read_components(weights.path, row.files, where, dtype)
-    method = _method(entry, parts, weights.path, chosen)
+    with _named(entry):
+        parts = read_components(weights.path, row.files, where, dtype)
+        method = _method(entry, parts, weights.path, chosen)
     official = checkpoint is None or weights.sha256 == entry.sha256
     info = ModelInfo(
         name=entry.name,
@@ -72,11 +74,21 @@ def load(
             "input": "long side at processing_resolution, bilinear with antialiasing",
             **method.settings,
             "precision": precision,
-            "diffusers": version("diffusers"),
+            **{library: version(library) for library in ("diffusers", "transformers")},
         },
         notes=_notes(entry, weights, official=official),
     )
     return DiffusionDepthPredictor(method, info, where)
+
+
+@contextlib.contextmanager
+def _named(entry: ModelEntry) -> Iterator[None]:
+    """Say of which model a part is wrong, and what to do."""
+    try:
+        yield
+    except CheckpointError as error:
+        hint = error.hint or "take all files from the same model, or delete them to download them again"
+        raise CheckpointError(f"{entry.name}: {error.message}", hint=hint) from error
 
 
 def _checked(chosen: dict[str, Any], entry: ModelEntry, input_size: int | None, compile: str) -> dict[str, Any]:

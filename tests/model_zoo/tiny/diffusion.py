@@ -14,7 +14,7 @@ FACTORIES = ("model_zoo.diffusion_depth:load",)
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WIDTH = 32
-SMALL = {"steps": 2, "ensemble": 3, "processing_resolution": 64}
+SMALL = {"steps": 2, "ensemble": 3, "processing_resolution": 32}
 """In place of settings that cost minutes on a CPU."""
 
 
