@@ -16,7 +16,7 @@ REQUIRES, EXTRA = ("onnxruntime",), "onnx"
 class OnnxNetwork:
     """A session on the CPU or one CUDA device. See :class:`~.ports.Network`."""
 
-    parameters = None
+    parameters: int | None = None
 
     def __init__(self, path: Path, device: str = "auto") -> None:
         import onnxruntime

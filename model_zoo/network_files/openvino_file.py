@@ -20,7 +20,7 @@ METADATA = "metadata"
 class OpenVinoNetwork:
     """A network compiled for the CPU in float32. See :class:`~.ports.Network`."""
 
-    parameters = None
+    parameters: int | None = None
 
     def __init__(self, path: Path, device: str = "auto") -> None:
         import openvino
