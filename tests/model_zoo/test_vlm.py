@@ -204,11 +204,11 @@ class TestFairness:
 
     @pytest.mark.parametrize(("truthful", "accuracy"), [(True, 1.0), (False, 0.0)])
     def test_one_who_sees_the_markers_scores_all_or_nothing(self, server: Any, truthful: bool, accuracy: float) -> None:
-        server.reply = oracle(8, truthful)
-        run = score(server.url, None, "mini-pairs", limit=8, side=512)
+        server.reply = oracle(6, truthful)
+        run = score(server.url, None, "mini-pairs", limit=6, side=512)
         assert run.metrics["accuracy"].value == accuracy
         assert run.summary["answers"]["consistency"] == 1.0
-        assert run.summary["counts"]["pairs"] >= 16
+        assert run.summary["counts"]["pairs"] >= 12
 
     def test_letters_are_drawn_evenly_and_from_the_seed(self) -> None:
         drawn = [first_letter(0, f"images/{i}", i % 3) for i in range(2000)]
