@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from dabench.types import ModelEntry, Output
 
-from .marigold import EXTRA, FACTORY, PARAMETERS, REQUIRES, UNET, files
+from .marigold import EXTRA, FACTORY, PARAMETERS, REQUIRES, RESOLUTIONS, UNET, files
 
 _PAPER = "Fine-Tuning Image-Conditional Diffusion Models is Easier than You Think, WACV 2025, arXiv 2409.11355"
 _REPOSITORY = "VisualComputingInstitute/diffusion-e2e-ft @ 4ff5aad"
@@ -38,7 +38,8 @@ def entries() -> Iterator[ModelEntry]:
             settable={"processing_resolution": 768},
             paper=_PAPER,
             sources=(
-                f"{_REPOSITORY}, README.md, Marigold/marigold/marigold_pipeline.py, experiments/depth/eval_args",
+                f"{_REPOSITORY}, README.md, Marigold/marigold/marigold_pipeline.py",
+                f"{_REPOSITORY}, experiments/depth/eval_args ({RESOLUTIONS})",
                 "file list: a public Dockerfile that fetches the mirror camenduru/marigold-e2e-ft-depth",
             ),
             options={"method": "e2e-ft"},

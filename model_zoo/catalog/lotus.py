@@ -79,6 +79,10 @@ def _lotus(
         settable={**({"seed": 42} if generative else {}), "processing_resolution": 768},
         sha256=sha256,
         paper=_PAPER,
-        sources=(f"{_REPOSITORY}, pipeline.py, eval.py, eval_scripts, datasets/eval/depth/configs, LICENSE", *sources),
+        sources=(
+            f"{_REPOSITORY}, pipeline.py, eval.py, LICENSE",
+            f"{_REPOSITORY}, datasets/eval/depth/configs (native size on NYU and KITTI, 768 on ETH3D, 640 on DIODE)",
+            *sources,
+        ),
         options={"method": f"lotus-{kind}"},
     )

@@ -36,6 +36,8 @@ PIPELINE = ("model_index.json", "scheduler/scheduler_config.json")
 PARAMETERS = 865_922_244 + 83_653_863
 """U-Net with twice the input channels, and VAE."""
 
+RESOLUTIONS = "processing resolution 0 on NYU and KITTI, 756 on ETH3D, 640 on DIODE"
+
 _PAPER = "Marigold, CVPR 2024, arXiv 2312.02145"
 _REPOSITORY = "prs-eth/Marigold @ b1dffaa"
 _LICENCE = "RAIL++-M"
@@ -56,7 +58,7 @@ def entries() -> Iterator[ModelEntry]:
         ensemble=10,
         revision=None,
         paper="Marigold, arXiv 2505.09358",
-        sources=(f"{_REPOSITORY}, script/depth/eval (1 step, ensemble 10, seed 1234; processing resolutions)",),
+        sources=(f"{_REPOSITORY}, script/depth/eval (1 step, ensemble 10, seed 1234; {RESOLUTIONS})",),
     )
     yield _marigold(
         "marigold-v1.0",
@@ -66,7 +68,7 @@ def entries() -> Iterator[ModelEntry]:
         ensemble=10,
         revision="f4fc453d7d217cbe30ddcad3eb311d1ad9a11c4c",
         sources=(
-            f"{_REPOSITORY}, script/depth/eval_old (50 steps, ensemble 10, seed 1234; processing resolutions)",
+            f"{_REPOSITORY}, script/depth/eval_old (50 steps, ensemble 10, seed 1234; {RESOLUTIONS})",
             "revision and file list: two public setup scripts for DepthLab and AuraFusion360",
         ),
     )
