@@ -37,7 +37,7 @@ class Availability:
 STATES = {
     "bundled": "runs offline: the weights are in the package",
     "baseline": "runs offline: there are no weights",
-    "installed": "runs offline: the weights are in the cache of this machine",
+    "installed": "runs offline: all it needs is on this machine",
     "downloadable": "runs: its weights are downloaded and checked on first use",
     "needs package": "runs once the package is installed that its row names",
     "needs environment": "runs once its own Python environment is set up",
@@ -67,7 +67,7 @@ def availability(entry: ModelEntry, cache: Path | None = None) -> Availability:
     environment = entry.options.get("environment")
     if environment is not None and not has_environment(str(environment)):
         return Availability("needs environment", installed=False, needs=f"dabench setup {environment}")
-    if has_weights(entry, cache or hub_cache()):
+    if not (entry.source or entry.file or entry.files) or has_weights(entry, cache or hub_cache()):
         return Availability("installed", installed=True)
     return Availability("downloadable", installed=False, needs=f"a download from {entry.source}")
 

@@ -112,7 +112,10 @@ def describe_model(record: Mapping[str, Any], width: int) -> list[str]:
 def _files(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
     if not record["file"] and not record["files"]:
         return []
-    unknown = "not catalogued: pinned on first use" if record["status"] == "downloadable" else None
+    unknown = None
+    if record["status"] == "downloadable":
+        elsewhere = "environment" in record["options"]
+        unknown = "not catalogued: " + ("what its own package downloads" if elsewhere else "pinned on first use")
     return [
         ("file", record["file"]),
         ("files", ", ".join(record["files"])),
