@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import re
@@ -40,12 +41,20 @@ def state(recipe: Recipe) -> str:
 
 
 def plan(recipe: Recipe, python: str) -> list[list[str]]:
-    """The commands that make an environment with an interpreter, in order."""
+    """The commands that make an environment with an interpreter, in order.
+
+    Where it is of this interpreter, the pip of this one installs into it: it is at hand, and mostly newer than the one
+    that Python would unpack there.
+    """
     folder = root() / recipe.name
     own = str(_interpreter(folder / "venv"))
-    commands = [[python, "-m", "venv", str(folder / "venv")]]
+    if python == sys.executable and _can_install_elsewhere():
+        venv, pip = ["--without-pip"], [sys.executable, "-m", "pip", "--python", own]
+    else:
+        venv, pip = [], [own, "-m", "pip"]
+    commands = [[python, "-m", "venv", *venv, str(folder / "venv")]]
     if recipe.packages:
-        commands.append([own, "-m", "pip", "install", "--disable-pip-version-check", *recipe.pip, *recipe.packages])
+        commands.append([*pip, "install", "--disable-pip-version-check", *recipe.pip, *recipe.packages])
     return commands + clones(recipe)
 
 
@@ -136,6 +145,15 @@ def interpreter_for(recipe: Recipe) -> str:
         f"environment '{recipe.name}' needs {recipe.wanted_python}, and none is on PATH",
         hint=f"install one, or name an environment that has its packages: dabench setup {recipe.name} --python PATH",
     )
+
+
+def _can_install_elsewhere() -> bool:
+    """Whether there is a pip here that knows ``--python`` (22.3)."""
+    try:
+        version = importlib.metadata.version("pip").split(".")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return (int(version[0]), int(version[1]) if len(version) > 1 else 0) >= (22, 3)
 
 
 def _interpreter(venv: Path) -> Path:
