@@ -88,7 +88,8 @@ def download_weights(entry: ModelEntry, *, cache_dir: Path | None = None, notify
     notify = notify or _to_stderr
     pins = _Pins(cache / PIN_FILE)
     revision = entry.revision or pins.revision(entry.source) or "main"
-    cached = try_to_load_from_cache(entry.source, entry.file, cache_dir=cache, revision=revision)
+    repository, kind = _repository(entry)
+    cached = try_to_load_from_cache(repository, entry.file, cache_dir=cache, revision=revision, repo_type=kind)
     if isinstance(cached, str):
         found = _checked(entry, Path(cached), _commit_of(Path(cached), revision), pins)
         if isinstance(found, WeightFile):
@@ -134,9 +135,8 @@ def _transfer(entry: ModelEntry, cache: Path, revision: str, pins: _Pins, notify
     from huggingface_hub import constants, hf_hub_download, hf_hub_url
     from huggingface_hub.file_download import get_hf_file_metadata, repo_folder_name
 
-    repository, file = str(entry.source), str(entry.file)
-    endpoint = _endpoint()
-    url = hf_hub_url(repository, file, revision=revision, endpoint=endpoint)
+    (repository, kind), file, endpoint = _repository(entry), str(entry.file), _endpoint()
+    url = hf_hub_url(repository, file, revision=revision, repo_type=kind, endpoint=endpoint)
     with _explained(entry, url):
         metadata = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         etag = metadata.etag or ""
@@ -152,11 +152,11 @@ def _transfer(entry: ModelEntry, cache: Path, revision: str, pins: _Pins, notify
                 hint=_way_around(entry),
             )
         notify(_announcement(entry, url, metadata.size))
-        blob = cache / repo_folder_name(repo_id=repository, repo_type="model") / "blobs" / etag
+        blob = cache / repo_folder_name(repo_id=repository, repo_type=kind) / "blobs" / etag
         _fetch_blob(entry, url, metadata, blob)
         # the blob is in place: this only links it into the snapshot of its commit (the branch may have moved on)
-        commit = metadata.commit_hash
-        path = Path(hf_hub_download(repository, file, revision=commit, cache_dir=cache, endpoint=endpoint))
+        place: Any = {"revision": metadata.commit_hash, "repo_type": kind, "cache_dir": cache, "endpoint": endpoint}
+        path = Path(hf_hub_download(repository, file, **place))
     found = _checked(entry, path, metadata.commit_hash, pins)
     if not isinstance(found, WeightFile):
         raise _changed(entry, path, found, pins)
@@ -293,6 +293,12 @@ def _announcement(entry: ModelEntry, url: str, size: int | None) -> str:
         terms += ": NON-COMMERCIAL use only"
     amount = f"{size / 1e6:.0f} MB" if size else "size unknown"
     return f"downloading {entry.name} ({amount}; {terms}) from {url}"
+
+
+def _repository(entry: ModelEntry) -> tuple[str, str]:
+    """Name and kind of the hub repository; ``spaces/OWNER/NAME`` is a space, as in its address."""
+    source = str(entry.source)
+    return (source.removeprefix("spaces/"), "space") if source.startswith("spaces/") else (source, "model")
 
 
 def _page(entry: ModelEntry) -> str:

@@ -11,6 +11,7 @@ from dabench.types import ModelEntry
 
 from . import (
     baselines,
+    depth_anything_v1,
     depth_anything_v2,
     depth_pro,
     e2e_ft,
@@ -26,6 +27,7 @@ from . import (
 
 FAMILIES = (
     depth_anything_v2,
+    depth_anything_v1,
     midas,
     zoedepth,
     depth_pro,

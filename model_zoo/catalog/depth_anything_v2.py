@@ -23,11 +23,11 @@ _PINS = (
     "capsuleutkarsh-design/UTVFX_AI_VFX_Suit, first_setup.py (revision, SHA-256, bytes)",
 )
 
-_FACTORY = "model_zoo.depth_anything_v2.factory:load"
+FACTORY = "model_zoo.depth_anything_v2.factory:load"
 
 _ENCODERS = {"small": "vits", "base": "vitb", "large": "vitl"}
 _TINY_PARAMETERS = 3_998_113
-_PARAMETERS = {"small": 24_785_089, "base": 97_470_785, "large": 335_315_649, "giant": 1_258_132_225}
+PARAMETERS = {"small": 24_785_089, "base": 97_470_785, "large": 335_315_649, "giant": 1_258_132_225}
 _LICENCES = {"small": "Apache-2.0", "base": "CC-BY-NC-4.0", "large": "CC-BY-NC-4.0"}
 
 # (domain, size): revision of the repository, SHA-256 and bytes of the file
@@ -98,7 +98,7 @@ def _tiny() -> ModelEntry:
         name="depth-anything-v2-tiny",
         output=Output.DISPARITY,
         summary="the same architecture with a small encoder, trained on this project's rendered scenes; in the package",
-        factory=_FACTORY,
+        factory=FACTORY,
         status="bundled",
         sha256="09ccc94f63b3ff4bd3e4b31785d293974e3137479d0b3c83a45b3f836ed9d879",
         licence="Apache-2.0",
@@ -117,10 +117,10 @@ def _relative(size: str) -> ModelEntry:
         name=f"depth-anything-v2-{size}",
         output=Output.DISPARITY,
         summary=f"official relative-depth model, DINOv2 ViT-{size[0].upper()} encoder",
-        factory=_FACTORY,
+        factory=FACTORY,
         status="downloadable",
         licence=_LICENCES[size],
-        parameters=_PARAMETERS[size],
+        parameters=PARAMETERS[size],
         source=f"depth-anything/Depth-Anything-V2-{size.capitalize()}",
         revision=revision,
         file=f"depth_anything_v2_{_ENCODERS[size]}.pth",
@@ -139,10 +139,10 @@ def _metric(domain: str, size: str) -> ModelEntry:
         name=f"depth-anything-v2-metric-{domain}-{size}",
         output=Output.METRIC,
         summary=f"official metric model, fine-tuned on {trained_on} ({domain}, up to {max_depth:.0f} m)",
-        factory=_FACTORY,
+        factory=FACTORY,
         status="downloadable",
         licence=_LICENCES[size],
-        parameters=_PARAMETERS[size],
+        parameters=PARAMETERS[size],
         source=f"depth-anything/Depth-Anything-V2-Metric-{trained_on}-{size.capitalize()}",
         revision=revision,
         file=f"depth_anything_v2_metric_{trained_on.lower()}_{_ENCODERS[size]}.pth",
@@ -158,10 +158,10 @@ def _giant() -> ModelEntry:
         name="depth-anything-v2-giant",
         output=Output.DISPARITY,
         summary="the teacher of the paper, DINOv2 ViT-G encoder; numbers only, unless you bring weights",
-        factory=_FACTORY,
+        factory=FACTORY,
         status="published-only",
         licence="CC-BY-NC-4.0",
-        parameters=_PARAMETERS["giant"],
+        parameters=PARAMETERS["giant"],
         paper=PAPER,
         sources=(_README, "DepthAnything/Depth-Anything-V2, issue 287"),
         reason="the authors never released its weights, and unofficial copies are of unknown origin; "

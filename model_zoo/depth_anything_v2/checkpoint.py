@@ -1,4 +1,4 @@
-"""Weight files of Depth Anything V2: official `.pth`, safetensors, and Hugging Face `-hf`, all read as official names.
+"""Weight files of Depth Anything: official `.pth`, safetensors, and Hugging Face `-hf`, all read as official names.
 
 What the bytes do not say (V1 and V2, relative and metric have the same tensors) is taken from the file's metadata, a
 `config.json` next to it, or its official name; where none of these speaks, the state carries a note instead of a guess.
@@ -24,7 +24,7 @@ from torch import Tensor
 from dabench.errors import CheckpointError
 from model_zoo.catalog import entries
 
-from .config import CONFIGS, DepthAnythingV2Config
+from .config import CONFIGS, VERSION_1, DepthAnythingV2Config
 from .huggingface import is_huggingface, to_official
 from .model import DepthAnythingV2
 
@@ -57,12 +57,13 @@ class OfficialState:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_state(path: str | Path, *, sha256: str | None = None) -> OfficialState:
+def load_state(path: str | Path, *, sha256: str | None = None, version: int = 2) -> OfficialState:
     """Read any supported weight file. Nothing in it is executed (`weights_only=True` always).
 
     With the file's `sha256`, an official file is recognised under whatever name it lies here.
 
-    Raises CheckpointError, naming the file and the way out, when it is absent, damaged, or not Depth Anything V2.
+    Raises CheckpointError, naming the file and the way out, when it is absent, damaged, or not Depth Anything of this
+    `version`, as far as that can be told.
     """
     path = Path(path)
     tensors, metadata = read_tensors(path)
@@ -73,10 +74,12 @@ def load_state(path: str | Path, *, sha256: str | None = None) -> OfficialState:
         layout = "official"
     encoder = _encoder_of(tensors, path)
     facts = _facts_beside(path) | _facts_in_name(path) | _facts_in_metadata(metadata) | _facts_of_known_file(sha256)
-    _refuse_other_version(facts, CONFIGS[encoder], path)
+    _refuse_other_version(facts, CONFIGS[encoder] if version == 2 else VERSION_1[f"{encoder}-v1"], path)
     notes = []
     if not facts.keys() & {"version", "taps"}:
-        notes.append(f"{path.name} does not say whether it is version 1 or 2 of Depth Anything; it was taken for 2")
+        notes.append(
+            f"{path.name} does not say whether it is version 1 or 2 of Depth Anything; it was taken for {version}"
+        )
     if "kind" not in facts:
         notes.append(f"{path.name} does not say whether it is relative or metric; the model's name was trusted")
     return OfficialState(
@@ -151,7 +154,7 @@ def save_state(
         tensors["pretrained.mask_token"] = torch.zeros(1, config.embed_dim, dtype=dtype)
     facts = {
         "format": "depth-anything-v2",
-        "version": "2",
+        "version": str(config.version),
         "encoder": _name_of(config),
         "kind": "relative" if config.max_depth is None else "metric",
     }
@@ -260,21 +263,19 @@ def _encoder_of(tensors: Tensors, path: Path) -> str:
 def _facts_of_known_file(sha256: str | None) -> dict[str, Any]:
     """What the catalogue says of a file with this checksum."""
     known = next((entry for entry in entries() if sha256 and entry.sha256 == sha256), None)
-    if known is None:
+    if known is None or "config" not in known.options:
         return {}
-    max_depth = known.options.get("max_depth")
-    return (
-        {"version": 2, "kind": "relative"}
-        if max_depth is None
-        else {"version": 2, "kind": "metric", "max_depth": float(max_depth)}
-    )
+    version, max_depth = 1 if known.options["config"] in VERSION_1 else 2, known.options.get("max_depth")
+    if max_depth is None:
+        return {"version": version, "kind": "relative"}
+    return {"version": version, "kind": "metric", "max_depth": float(max_depth)}
 
 
 def _facts_in_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     """What our own safetensors files say of themselves."""
     if metadata.get("format") != "depth-anything-v2":
         return {}
-    facts: dict[str, Any] = {"version": 2, "kind": metadata.get("kind")}
+    facts: dict[str, Any] = {"version": int(metadata.get("version", 2)), "kind": metadata.get("kind")}
     if "max_depth" in metadata:
         facts["max_depth"] = float(metadata["max_depth"])
     return facts
@@ -284,7 +285,7 @@ def _facts_in_name(path: Path) -> dict[str, Any]:
     """What an official file name says: V1 `depth_anything_vits14.pth`, V2 `depth_anything_v2_[metric_*_]vits.pth`."""
     name = path.name.lower()
     if re.match(r"depth_anything_vit[sblg]14", name):
-        return {"version": 1}
+        return {"version": 1, "kind": "relative"}
     found = re.match(r"depth_anything_v2_(?:metric_(hypersim|vkitti)_)?vit[sblg]\b", name)
     if not found:
         return {}
@@ -311,10 +312,12 @@ def _facts_beside(path: Path) -> dict[str, Any]:
 
 
 def _refuse_other_version(facts: Mapping[str, Any], config: DepthAnythingV2Config, path: Path) -> None:
-    if facts.get("version") == 1 or facts.get("taps", config.taps) != config.taps:
+    if facts.get("version", config.version) != config.version or facts.get("taps", config.taps) != config.taps:
+        other = 3 - config.version
         raise CheckpointError(
-            f"{path} holds weights of Depth Anything V1, which reads other blocks of the encoder",
-            hint="give a Depth Anything V2 file; V1 weights load into V2 without complaint but give wrong depth",
+            f"{path} holds weights of Depth Anything V{other}, which reads other blocks of the encoder",
+            hint=f"give a Depth Anything V{config.version} file; V{other} weights load into V{config.version} without "
+            "complaint but give wrong depth",
         )
 
 

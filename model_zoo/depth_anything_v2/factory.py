@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from dabench.types import ModelEntry, ModelInfo
-from model_zoo.hub import Notify, WeightFile, resolve_weights
+from model_zoo.hub import Notify, resolve_weights
+from model_zoo.snapshot import weight_notes
 
 from .checkpoint import build, load_state
-from .config import CONFIGS, DepthAnythingV2Config
+from .config import CONFIGS, VERSION_1, DepthAnythingV2Config
 from .predictor import DepthAnythingV2Predictor, resolve_device, resolve_precision
 from .preprocess import check_input_size
 
@@ -40,7 +41,7 @@ def load(
     resolve_precision(precision, resolve_device(device))
     check_input_size(config.input_size if input_size is None else input_size)
     weights = resolve_weights(entry, checkpoint, notify=notify)
-    state = load_state(weights.path, sha256=weights.sha256)
+    state = load_state(weights.path, sha256=weights.sha256, version=config.version)
     official = checkpoint is None or weights.sha256 == entry.sha256
     info = ModelInfo(
         name=entry.name,
@@ -50,7 +51,7 @@ def load(
         licence=entry.licence if official else None,
         source=weights.source,
         settings={"weights_format": state.format},
-        notes=(*_notes(entry, weights, official=official), *state.notes),
+        notes=(*weight_notes(entry, weights, official=official), *state.notes),
     )
     return DepthAnythingV2Predictor(
         build(state, config), info, device=device, precision=precision, input_size=input_size, compile=compile
@@ -58,18 +59,6 @@ def load(
 
 
 def _config(entry: ModelEntry) -> DepthAnythingV2Config:
-    config = CONFIGS[entry.options["config"]]
+    config = (CONFIGS | VERSION_1)[entry.options["config"]]
     max_depth = entry.options.get("max_depth")
     return config if max_depth is None else config.metric(max_depth)
-
-
-def _notes(entry: ModelEntry, weights: WeightFile, *, official: bool) -> tuple[str, ...]:
-    """What a reader of a record needs to know about the weights."""
-    if not official:
-        return (f"weights given as a file ({weights.path.name}), not the catalogued ones of {entry.name}",)
-    notes = []
-    if entry.non_commercial:
-        notes.append(f"the weights are licensed {entry.licence}: non-commercial use only")
-    if not weights.pinned and entry.status != "bundled":
-        notes.append("no checksum of the weights is catalogued; their content was trusted on first use")
-    return tuple(notes)

@@ -59,6 +59,7 @@ class DepthAnythingV2Predictor(DepthModel):
         if compile not in COMPILE_MODES:
             raise UsageError(f"compile mode '{compile}' is unknown", hint=f"choose {', '.join(COMPILE_MODES)}")
         self.input_size = check_input_size(config.input_size if input_size is None else input_size)
+        self._align_corners = config.version != 1
         self._forward: Callable[[Tensor], Tensor] | None = InferenceNetwork(network, self.device, dtype)
         if compile == "on":
             self._forward = _compiled(network, self._forward, dtype)
@@ -73,6 +74,7 @@ class DepthAnythingV2Predictor(DepthModel):
                 "precision": precision,
                 "compile": "on" if compile == "on" else "off",
                 **({} if config.max_depth is None else {"max_depth": config.max_depth}),
+                **({} if config.version == 2 else {"version": config.version}),
             },
         )
 
@@ -90,7 +92,7 @@ class DepthAnythingV2Predictor(DepthModel):
             for chunk in _chunks(members, self._images_at_once(size)):
                 batch = torch.from_numpy(np.stack([prepare(images[index], size) for index in chunk]))
                 for index, values in zip(chunk, self._run(batch), strict=True):
-                    restored = restore(values, images[index].shape[:2])
+                    restored = restore(values, images[index].shape[:2], align_corners=self._align_corners)
                     predictions[index] = Prediction(restored, self.info.output)
         return [predictions[index] for index in range(len(images))]
 

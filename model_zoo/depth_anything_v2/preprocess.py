@@ -7,10 +7,13 @@ an antialiased, clamped resize.
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dabench.errors import ImageError, UsageError
@@ -81,10 +84,11 @@ def prepare(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[
     return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32)
 
 
-def restore(values: Tensor, size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """[h, w] network output -> float32 [H, W] of `size`, bilinear with aligned corners."""
+def restore(values: Tensor, size: tuple[int, int], *, align_corners: bool = True) -> npt.NDArray[np.float32]:
+    """[h, w] network output -> float32 [H, W] of `size`, bilinear, with aligned corners (V2) or without (V1)."""
     values = values.float()
     if tuple(values.shape) != size:
-        values = enlarge(values[None, None], size)[0, 0]
+        resized = enlarge if align_corners else functools.partial(F.interpolate, mode="bilinear", align_corners=False)
+        values = resized(values[None, None], size)[0, 0]
     array: npt.NDArray[np.float32] = values.to("cpu", torch.float32).numpy()
     return array
