@@ -16,6 +16,7 @@ def entries() -> Iterator[ModelEntry]:
         summary="a multimodal language model, asked which of two marked points is closer (pairs only)",
         factory="model_zoo.vlm.asking:load",
         status="endpoint",
+        licence="the model's own",
         requires=("httpx",),
         extra="vlm",
         settable=DEFAULTS,
