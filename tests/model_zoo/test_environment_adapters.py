@@ -22,6 +22,7 @@ import pytest
 from dabench.types import ModelEntry, Output
 from model_zoo.catalog import external
 from model_zoo.environments import factory, recipe
+from model_zoo.environments.worker import hub_weights
 
 UPSTREAM = Path(__file__).parent / "tiny" / "upstream" / "packages"
 ROWS = {entry.name: entry for entry in external.entries()}
@@ -259,3 +260,19 @@ def test_the_documented_script(documented: list[str], tmp_path: Path) -> None:
             assert (model.predict(image).values == image[..., 0]).all()
     finally:
         model.close()
+
+
+def test_weights_are_found_in_the_cache_of_hub_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    folder, commit = tmp_path / "hub" / "models--a--b", "c" * 40
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(commit)
+    (folder / "snapshots" / commit).mkdir(parents=True)
+    (folder / "snapshots" / commit / "w.bin").write_bytes(b"abc")
+    sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    expected = {"source": f"a/b@{commit}/w.bin", "revision": commit, "weights_sha256": sha256}
+    for revision in (None, "main", commit):
+        assert hub_weights("a/b", ["w.safetensors", "w.bin"], revision) == expected
+    assert hub_weights("a/b", ["w.bin"], "d" * 40) == hub_weights("a/b", ["other"]) == {"source": "a/b"}
+    assert hub_weights(str(folder / "snapshots" / commit), ["w.bin"])["weights_sha256"] == sha256

@@ -246,7 +246,8 @@ def test_code_without_a_package_is_cloned_at_its_commit(environments: Path, tmp_
     first = shown.stdout.strip()
     path = tmp_path / "toy.toml"
     path.write_text(
-        f'python = ["3.8", "3.99"]\nimports = ["cloned_code"]\n[[repositories]]\nurl = {json.dumps(upstream.as_uri())}\n'
+        'python = ["3.8", "3.99"]\nimports = ["cloned_code"]\n[[repositories]]\n'
+        f"url = {json.dumps(upstream.as_uri())}\n"
         f'commit = "{first}"\npath = "inner"\n'
     )
     environment = build.adopt(recipe.read(path), Path(sys.executable))

@@ -26,7 +26,7 @@ from model_zoo.environments.worker import MAGIC, START, FrameError, read_frame, 
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 FACTORY = "model_zoo.environments.factory:load"
-WORKER_FILES = [factory.WORKER, *sorted(factory.ADAPTERS.glob("*.py"))]
+WORKER_FILES = [factory.WORKER, *sorted(factory.ADAPTERS.glob("[!_]*.py"))]
 
 ADAPTER = """
 import os, subprocess, sys, time

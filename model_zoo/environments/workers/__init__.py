@@ -1,0 +1,1 @@
+"""One adapter a family. They run in that family's environment, by path, and are never imported here."""
