@@ -146,7 +146,7 @@ def section(family: ModuleType) -> list[str]:
         lines += [*table(head, rows), ""]
         lines += settings(runs)
         chosen = runs[0].name
-        run = {"endpoint": "-d da-2k -o endpoint=URL -o model=NAME"}.get(runs[0].status, "-d da-2k --data-root data")
+        run = {"endpoint": "-d da-2k --endpoint URL -o model=NAME"}.get(runs[0].status, "-d da-2k --data-root data")
         lines += ["```sh", *how_to_get(runs), f"dabench eval -m {chosen} {run}", "```", ""]
     if told:
         head = ("name", "output", "size", "licence", "numbers", "why it does not run")

@@ -62,8 +62,6 @@ def availability(entry: ModelEntry, cache: Path | None = None) -> Availability:
         return Availability(entry.status, installed=True)
     if entry.status == "endpoint":
         return Availability("needs endpoint", installed=False, needs="--endpoint URL, and -o model=NAME")
-    if entry.status == "endpoint":
-        return Availability("needs endpoint", installed=False, needs="-o endpoint=URL -o model=NAME")
     environment = entry.options.get("environment")
     if environment is not None and not has_environment(str(environment)):
         return Availability("needs environment", installed=False, needs=f"dabench setup {environment}")
