@@ -75,7 +75,8 @@ def has_weights(entry: ModelEntry, cache: Path) -> bool:
     files = {*entry.files, *([entry.file] if entry.file else [])}
     if not entry.source or not files:
         return False
-    repository = cache / ("models--" + entry.source.replace("/", "--"))
+    kind = "" if entry.source.startswith("spaces/") else "models/"  # a space is named as in its address
+    repository = cache / (kind + entry.source).replace("/", "--")
     commit = entry.revision or _pinned(cache, entry.source) or _branch(repository)
     if commit is None:
         return False

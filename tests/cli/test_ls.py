@@ -100,6 +100,18 @@ def test_every_file_has_to_be_there(cache: Path) -> None:
     assert not availability(row).installed, "a link to a blob that was deleted"
 
 
+def test_the_files_are_looked_for_where_the_hub_client_has_put_them(cache: Path) -> None:
+    from huggingface_hub.file_download import repo_folder_name
+
+    for source, name, kind in (("a/B-c", "a/B-c", "model"), ("spaces/a/B-c", "a/B-c", "space")):
+        row = replace(ROW, source=source, revision=COMMIT)
+        assert not availability(row).installed
+        file = cache / repo_folder_name(repo_id=name, repo_type=kind) / "snapshots" / COMMIT / "weights.safetensors"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"weights")
+        assert availability(row).installed
+
+
 def test_a_missing_package_is_named_with_the_way_to_it(cache: Path) -> None:
     in_cache(cache, "weights.safetensors", branch=True)
     row = replace(ROW, requires=("no_such_module", "json"), extra="zoo")
