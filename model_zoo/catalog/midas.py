@@ -23,6 +23,9 @@ _V30 = "Vision Transformers for Dense Prediction, ICCV 2021, arXiv 2103.13413"
 _V31 = "MiDaS v3.1, arXiv 2307.14460"
 _CODE = "isl-org/MiDaS @ 4545977, midas/model_loader.py (input rule), README.md (parameters)"
 
+_AUDIT = "a public audit of transformers' DPT configurations, which lists the repositories' commits (revision)"
+_AUDITED = {"midas-v3.1-beit-b-384", "midas-v3.1-swin2-t-256", "midas-v3.0-dpt-hybrid"}
+
 
 class _Row(NamedTuple):
     name: str
@@ -120,7 +123,13 @@ def _entry(row: _Row) -> ModelEntry:
     options: dict[str, Any] = {"architecture": "DPTForDepthEstimation", "processor": processor}
     if not row.fixed:
         options["multiple"] = 32
-    pins = [f"huggingface.co/{row.repository}, page of {row.file} (SHA-256)"] if row.sha256 else []
+    pins = []
+    if row.sha256:
+        pins.append(f"huggingface.co/{row.repository}, page of {row.file} (SHA-256)")
+    if row.revision:
+        pins.append(
+            _AUDIT if row.name in _AUDITED else f"huggingface.co/{row.repository}, page of the commit (revision)"
+        )
     return ModelEntry(
         name=row.name,
         output=Output.DISPARITY,

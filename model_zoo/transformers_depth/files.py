@@ -48,7 +48,6 @@ def load_network(entry: ModelEntry, architecture: Any, folder: WeightFolder, rul
         network, report = architecture.from_pretrained(
             path,
             config=config,
-            dtype=torch.float32,
             local_files_only=True,
             use_safetensors=str(entry.file).endswith(".safetensors"),
             output_loading_info=True,
@@ -63,7 +62,7 @@ def load_network(entry: ModelEntry, architecture: Any, folder: WeightFolder, rul
     for key, value in network.state_dict().items():
         if value.is_floating_point() and not torch.isfinite(value).all() and not re.fullmatch(rule.unread, key):
             raise CheckpointError(f"{path / str(entry.file)}: {key} holds NaN or infinity", hint="the file is damaged")
-    return network.eval().requires_grad_(False), sorted(report["unexpected_keys"])
+    return network.float().eval().requires_grad_(False), sorted(report["unexpected_keys"])
 
 
 def _check_config(path: Path, architecture: Any) -> None:
