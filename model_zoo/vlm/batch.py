@@ -12,7 +12,7 @@ from typing import IO, Any
 from dabench.errors import DabenchError, UsageError
 from dabench.types import Image, ModelInfo, Output, PairAnswer, PairModel, Points
 
-from .parsing import is_filtered
+from .parsing import is_completion, is_filtered
 from .questions import body_of, encoded, questions_of
 from .settings import Settings
 
@@ -112,7 +112,7 @@ def read_answers(paths: Sequence[Path]) -> dict[str, BatchAnswer]:
     found: dict[str, BatchAnswer] = {}
     for path in paths:
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--answers {path} cannot be read: {error}") from error
         for number, line in enumerate(lines, start=1):
@@ -143,8 +143,7 @@ def _read(path: Path, number: int, line: str) -> tuple[str, BatchAnswer]:
         if is_filtered(error):
             return key, BatchAnswer({"error": error})
         return key, BatchAnswer(None, json.dumps(error, ensure_ascii=False)[:200])
-    choices = body.get("choices") if isinstance(body, dict) else None
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict) and isinstance(body, dict):
+    if isinstance(body, dict) and is_completion(body):
         return key, BatchAnswer(body)
     return key, BatchAnswer(None, "no chat completion")
 
@@ -158,7 +157,7 @@ def question_keys(paths: Sequence[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in paths:
         try:
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8").split("\n"):
                 if line.strip():
                     content = json.loads(line)
                     content["body"]["messages"]

@@ -18,7 +18,7 @@ import httpx
 
 from dabench.errors import DabenchError, ModelError, SampleError, UsageError
 
-from .parsing import is_filtered, message_of
+from .parsing import is_completion, is_filtered, message_of
 
 Json = dict[str, Any]
 BUSY = frozenset({408, 409, 425, 429})
@@ -93,7 +93,7 @@ class Client:
                 reason, pause = _unreached(error), 0.0
             else:
                 response = _object(reply)
-                if reply.status_code == 200 and response is not None and _has_choice(response):
+                if reply.status_code == 200 and response is not None and is_completion(response):
                     self._settle(answered=True)
                     return response
                 reason, pause = self._reason(reply, response), _retry_after(reply)
@@ -236,11 +236,6 @@ def _object(reply: httpx.Response) -> Json | None:
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
-
-
-def _has_choice(response: Mapping[str, Any]) -> bool:
-    choices = response.get("choices")
-    return isinstance(choices, list) and bool(choices) and isinstance(choices[0], dict) and "message" in choices[0]
 
 
 def _code(response: Json | None) -> str:

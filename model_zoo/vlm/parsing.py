@@ -87,7 +87,7 @@ def reply_of(response: Mapping[str, Any]) -> tuple[str, str]:
     text = _text(message.get("content"))
     refusal = message.get("refusal") or _refusal_part(message.get("content"))
     if refusal or choice.get("finish_reason") == "content_filter":
-        return str(refusal or text), REFUSED
+        return _encodable(str(refusal or text)), REFUSED
     return text, parse(text)
 
 
@@ -104,14 +104,27 @@ def message_of(response: Mapping[str, Any]) -> str:
     error = response.get("error") or response.get("detail") or response.get("message") or ""
     if isinstance(error, Mapping):
         error = error.get("message") or error.get("code") or error
-    return str(error)
+    return _encodable(str(error))
+
+
+def is_completion(response: Mapping[str, Any]) -> bool:
+    """Whether a response holds a chat completion that :func:`reply_of` can read."""
+    choices = response.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
+        return False
+    return isinstance(choices[0].get("message"), Mapping) or choices[0].get("finish_reason") == "content_filter"
+
+
+def _encodable(text: str) -> str:
+    """Without the halves of characters that JSON can hold and a file cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _text(content: Any) -> str:
     if isinstance(content, str):
-        return content
+        return _encodable(content)
     if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+        return _encodable("".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping)))
     return ""
 
 

@@ -183,6 +183,7 @@ def test_refusals_are_told_by_the_fields_that_say_so() -> None:
     assert reply_of(choice({"content": None, "refusal": "No."}))[1] == "refused"
     assert reply_of(choice({"content": [{"type": "refusal", "refusal": "No."}]}))[1] == "refused"
     assert reply_of(choice({"content": "Answer: A"}, "content_filter"))[1] == "refused"
+    assert reply_of({"choices": [{"finish_reason": "content_filter"}]})[1] == "refused"
     assert reply_of(choice({"content": None}))[1] == "unparsable"
     assert (
         reply_of(choice({"content": [{"type": "text", "text": "Answer:"}, {"type": "text", "text": " B"}]}))[1] == "B"
@@ -346,6 +347,15 @@ class TestMisbehaviour:
         assert first["n_usable"] == 0 and first["coverage"] == 0.0
         reminded = [request["body"]["messages"] for request in server.log if len(request["body"]["messages"]) > 1]
         assert [messages[1]["content"] for messages in reminded] == ["purple", "hm"]
+
+    def test_odd_characters_are_kept_or_replaced(self, server: Any, pair_set: Path, tmp_path: Path) -> None:
+        said = iter(["half a character \ud83d", "a line\u2028separator \U0001f600\nAnswer: A"])
+        server.reply = lambda body: next(said, "Answer: A")
+        run = score(server.url, pair_set, out=tmp_path, concurrency=1)
+        assert run.ok and "half a character ?" in json.dumps(run.samples)
+        server.log.clear()
+        (tmp_path / "vlm-seer" / "pairs@1" / "samples.jsonl").unlink()
+        assert without_times(score(server.url, pair_set, out=tmp_path)) == without_times(run) and server.log == []
 
     def test_one_question_that_does_not_pass_fails_alone(self, server: Any, pair_set: Path) -> None:
         server.faults = [None, None, (413, {}, {"message": "picture too large"})]
