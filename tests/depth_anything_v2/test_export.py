@@ -16,7 +16,8 @@ from dabench.errors import ModelError, UsageError
 from dabench.registry import models
 from dabench.types import ModelInfo, Output
 from model_zoo.depth_anything_v2 import export
-from model_zoo.depth_anything_v2.config import CONFIGS
+from model_zoo.depth_anything_v2.checkpoint import save_state
+from model_zoo.depth_anything_v2.config import CONFIGS, VERSION_1
 from model_zoo.depth_anything_v2.encoder import resample_table
 from model_zoo.depth_anything_v2.export import Exported, export_model, export_network
 from model_zoo.depth_anything_v2.export.graph import ExportGraph, table_for
@@ -24,6 +25,7 @@ from model_zoo.depth_anything_v2.export.verify import largest_difference, pictur
 from model_zoo.depth_anything_v2.model import DepthAnythingV2
 from model_zoo.depth_anything_v2.predictor import DepthAnythingV2Predictor
 from model_zoo.network_files.facts import FileFacts
+from model_zoo.network_files.onnx_file import OnnxNetwork
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:FutureWarning")
 
@@ -163,6 +165,19 @@ def test_metric_network_keeps_its_metres(little: DepthAnythingV2, tmp_path: Path
     values = model.predict(image(56, 56)).values
     assert model.info.output is Output.METRIC and model.info.settings["max_depth"] == 20
     assert 0 < values.min() < values.max() <= 20
+
+
+def test_version_1_keeps_its_own_taps(tmp_path: Path) -> None:
+    network = DepthAnythingV2(VERSION_1["tiny-v1"]).eval().requires_grad_(False)
+    network.depth_head.scratch.output_conv2[2].bias.fill_(5)
+    weights = save_state(network, tmp_path / "w.safetensors")
+    entry = replace(models().get(TINY), name="mine-v1", options={"config": "tiny-v1"})
+    done = export_model(entry, "onnx", tmp_path / "n.onnx", checkpoint=weights, size=(28, 42))
+    assert done.difference < 1e-4 and done.facts.licence is None and done.facts.source == "w.safetensors"
+    found = OnnxNetwork(done.path).run(picture(28, 42))["depth"]
+    second = DepthAnythingV2(CONFIGS["tiny"]).eval().requires_grad_(False)
+    second.load_state_dict(network.state_dict())
+    assert difference(found, second(torch.from_numpy(picture(28, 42))).numpy()) > 1e-2
 
 
 def test_a_file_that_differs_is_removed(

@@ -17,12 +17,14 @@ from model_zoo.hub import Notify, resolve_weights
 from model_zoo.network_files.facts import FileFacts
 
 from ..checkpoint import build, load_state
-from ..config import CONFIGS, PATCH_SIZE
+from ..config import CONFIGS, PATCH_SIZE, VERSION_1
 from ..model import DepthAnythingV2
 from .formats import DEFAULT_OPSET, EXTRAS, FORMATS, NEEDS, check_opset, check_size_of, reader, write
 from .verify import TOLERANCES, largest_difference, sizes_to_verify
 
 PRECISIONS = ("fp32", "fp16")
+FACTORY = "model_zoo.depth_anything_v2.factory:load"
+"""Of the rows that can be exported."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,10 @@ def export_model(
     """
     check_request(entry, to, path, size=size, opset=opset, precision=precision)
     weights = resolve_weights(entry, checkpoint, notify=notify)
-    config = CONFIGS[entry.options["config"]]
+    config = (CONFIGS | VERSION_1)[entry.options["config"]]
     if entry.options.get("max_depth") is not None:
         config = config.metric(entry.options["max_depth"])
-    network = build(load_state(weights.path, sha256=weights.sha256), config)
+    network = build(load_state(weights.path, sha256=weights.sha256, version=config.version), config)
     official = checkpoint is None or weights.sha256 == entry.sha256
     facts = FileFacts(
         name=entry.name,
@@ -150,7 +152,7 @@ def check_request(
         UsageError: another kind of model, or an option that cannot be met.
         ModelError: a package is not installed.
     """
-    if entry.options.get("config") not in CONFIGS or not entry.factory:
+    if entry.factory != FACTORY or entry.options.get("config") not in CONFIGS | VERSION_1:
         raise UsageError(f"model '{entry.name}' cannot be exported", hint="only Depth Anything V1 and V2 can be")
     if to not in FORMATS:
         raise UsageError(f"--to '{to}' is unknown", hint=f"choose {', '.join(FORMATS)}")
