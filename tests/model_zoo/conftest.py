@@ -26,15 +26,15 @@ def load_by_path(path: Path) -> Any:
 
 
 @contextmanager
-def serving(patch: pytest.MonkeyPatch, cache: Path) -> Iterator[Any]:
+def serving(patch: pytest.MonkeyPatch, cache: Path, timeout: float = 2) -> Iterator[Any]:
     from huggingface_hub import constants
 
     module = load_by_path(Path(__file__).parents[1] / "loopback_hub.py")
     for variable in ("HF_TOKEN", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
         patch.delenv(variable, raising=False)
     patch.setenv("HF_HUB_CACHE", str(cache))
-    patch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 2)
-    patch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 2)
+    patch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", timeout)
+    patch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", timeout)
     with module.LoopbackHub() as server:
         patch.setenv("HF_ENDPOINT", server.url)
         yield server
@@ -49,7 +49,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def module_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One hub and one cache for all tests of a file."""
-    with pytest.MonkeyPatch.context() as patch, serving(patch, tmp_path_factory.mktemp("hub") / "cache") as server:
+    cache = tmp_path_factory.mktemp("hub") / "cache"
+    with pytest.MonkeyPatch.context() as patch, serving(patch, cache, timeout=60) as server:
         yield server
 
 
