@@ -19,7 +19,7 @@ PACKAGES = (
 SAME_MODULE = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")}
 EXTRAS = {
     "zoo": ("diffusers", "transformers"),
-    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "onnx": ("onnx", "onnxruntime"),
     "openvino": ("openvino",),
     "vlm": ("httpx",),
     "render": ("mitsuba",),

@@ -21,8 +21,6 @@ SETTING_WORDS = {
     "steps": "denoising steps",
     "ensemble": "predictions that are joined to one",
     "seed": "seed of the noise",
-    "process_res": "long side of the network input in pixels",
-    "processing_res": "long side of the network input in pixels; 0 for the image's own size",
     "focal": "focal length of the camera in pixels of the image; 0: a field of view of 60 degrees is assumed",
     "domain": "kind of scene: indoor, outdoor or object",
     "resolution_level": "0 (fast) to 9 (fine): how many tokens the network sees",

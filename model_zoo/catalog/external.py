@@ -154,7 +154,7 @@ def _depth_anything_3() -> Iterator[ModelEntry]:
         revision="f465978e618db8cc79c83b8bbf24964857db1875",
         file="model.safetensors",
         sha256="7a799a7f95eb8d4c404c2ca8be3dc3276b350a417ddc4420db72ba850cc0e960",
-        settable={"process_res": 504},
+        settable={"processing_resolution": 504},
         paper="Depth Anything 3, arXiv 2511.10647",
         sources=(_DA3,),
     )
@@ -169,7 +169,7 @@ def _depth_anything_3() -> Iterator[ModelEntry]:
         source="depth-anything/DA3METRIC-LARGE",
         revision="4010e39f3634a45bc60553321fb49fb760bd594e",
         sha256="bbea5b0b3ee389849cffa7ddae89de064a90abd2b055fc5aa99aac68db324776",
-        settable={"process_res": 504, "focal": 0.0},
+        settable={"processing_resolution": 504, "focal": 0.0},
         sources=(_DA3, _LISTS),
         options={
             **mono.options,
@@ -267,7 +267,7 @@ def _geowizard() -> ModelEntry:
         summary="GeoWizard, depth by diffusion; steps and ensemble as its authors compare it",
         licence="CC-BY-4.0",
         source="lemonaddie/geowizard",
-        settable={"steps": 50, "ensemble": 10, "processing_res": 768, "domain": "indoor", "seed": 0},
+        settable={"steps": 50, "ensemble": 10, "processing_resolution": 768, "domain": "indoor", "seed": 0},
         paper="GeoWizard, ECCV 2024, arXiv 2403.12013",
         sources=("fuxiao0719/GeoWizard @ deee629, README.md and geowizard/run_infer.py",),
         options={
@@ -288,7 +288,7 @@ def _depthfm() -> ModelEntry:
         parameters=891_000_000,
         source="https://ommer-lab.com/files/depthfm/depthfm-v1.ckpt",
         file="depthfm-v1.ckpt",
-        settable={"steps": 2, "ensemble": 4, "processing_res": 0, "seed": 0},
+        settable={"steps": 2, "ensemble": 4, "processing_resolution": 0, "seed": 0},
         paper="DepthFM, AAAI 2025, arXiv 2403.13788",
         sources=("CompVis/depth-fm @ da632c8, README.md, inference.py and depthfm/dfm.py",),
         options={

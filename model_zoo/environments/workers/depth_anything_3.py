@@ -28,7 +28,7 @@ def load(request: dict[str, Any]) -> Any:
 
     def predict(image: np.ndarray) -> np.ndarray:
         torch.manual_seed(0)  # large maps are subsampled at random where the sky is filled in
-        found = model.inference([image], process_res=settings["process_res"])
+        found = model.inference([image], process_res=settings["processing_resolution"])
         depth = torch.from_numpy(np.array(found.depth, dtype=np.float32))[:1, None]
         if metric:
             depth = depth * (focal_of(image.shape[1]) * depth.shape[-1] / image.shape[1] / 300.0)

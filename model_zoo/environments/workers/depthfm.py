@@ -40,7 +40,7 @@ def load(request: dict[str, Any]) -> Any:
 
     def predict(image: np.ndarray) -> np.ndarray:
         height, width = image.shape[:2]
-        limit = settings["processing_res"] or max(height, width)
+        limit = settings["processing_resolution"] or max(height, width)
         factor = min(limit / width, limit / height)
         size = (network_side(width * factor), network_side(height * factor))
         resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)

@@ -41,7 +41,7 @@ def load(request: dict[str, Any]) -> Any:
             Image.fromarray(image),
             denoising_steps=settings["steps"],
             ensemble_size=settings["ensemble"],
-            processing_res=settings["processing_res"],
+            processing_res=settings["processing_resolution"],
             match_input_res=True,
             domain=settings["domain"],
             show_progress_bar=False,
