@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from dabench.scoring import statistics
+from dabench.scoring import intervals
 from dabench.scoring.statistics import cluster_bootstrap_interval, cluster_bootstrap_intervals, wilson_interval
 
 
@@ -50,7 +50,7 @@ def test_bootstrap_in_chunks_is_as_good_as_at_once(monkeypatch: pytest.MonkeyPat
     rng = np.random.default_rng(1)
     values = rng.normal(0.1, 0.02, 300)
     whole = cluster_bootstrap_interval(values, np.ones(300))
-    monkeypatch.setattr(statistics, "_CHUNK_BYTES", 8 * 300 * 7)
+    monkeypatch.setattr(intervals, "_CHUNK_BYTES", 8 * 300 * 7)
     assert cluster_bootstrap_interval(values, np.ones(300)) == pytest.approx(whole, abs=5e-4)
 
 
