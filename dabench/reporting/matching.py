@@ -45,7 +45,7 @@ class Aligned:
         values: ``[K, N]``, of run k for pair, image or sequence n; the metric is their weighted mean.
         weights: ``[N]``.
         clusters: ``[N]``, the image or sequence that each belongs to, which is drawn as a whole.
-        missing: images that some run has no value for.
+        missing: images left out because only some of the runs have a value.
     """
 
     values: npt.NDArray[np.float64]
@@ -103,9 +103,10 @@ def align(protocol: Protocol, metric: str, runs: Sequence[Sequence[Json]]) -> Al
     """
     if protocol.task == "pairs":
         return _pairs(metric, runs)
-    known = [n for n, lines in enumerate(zip(*runs, strict=True)) if all(line[metric] is not None for line in lines)]
+    having = [sum(line[metric] is not None for line in lines) for lines in zip(*runs, strict=True)]
+    known = [n for n, count in enumerate(having) if count == len(runs)]
     values = np.array([[lines[n][metric] for n in known] for lines in runs], dtype=np.float64).reshape(len(runs), -1)
-    missing = len(runs[0]) - len(known)
+    missing = sum(0 < count < len(runs) for count in having)
     if protocol.aggregation.total == "mean-of-sequences":
         names = np.array([runs[0][n]["sequence"] for n in known])
         _, member_of = np.unique(names, return_inverse=True)

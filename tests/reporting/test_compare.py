@@ -178,6 +178,23 @@ def test_images_without_a_value_in_one_run_are_left_out_of_both(write: Write) ->
     assert "images/004" not in {s.id for c in found.comparisons for s in (*c.a_better, *c.b_better)}
 
 
+def test_images_without_a_value_in_any_run_are_not_missing(write: Write) -> None:
+    lines = dense_lines(DENSE, 1, 0.1), dense_lines(DENSE, 2, 0.1)
+    for run in lines:
+        run[4] |= dict.fromkeys(DENSE.metrics) | {"status": "empty", "n_valid": 0, "n_usable": 0}
+    result = compare([write("a", DENSE, lines[0]), write("b", DENSE, lines[1])]).comparisons[0].metrics["abs_rel"]
+    assert result.missing == 0 and result.clusters == 29
+
+
+@pytest.mark.parametrize("total", ["mean-of-images", "valid-weighted-mean", "mean-of-sequences"])
+def test_runs_without_any_value_have_no_verdict(total: str) -> None:
+    protocol = variant("mini-depth", total)
+    lines = [[line | dict.fromkeys(protocol.metrics) for line in dense_lines(protocol, seed, 0.1)] for seed in (1, 2)]
+    result = difference(protocol, "abs_rel", lines)
+    assert result.clusters == 0 and result.better is None
+    assert all(np.isnan(v) for v in (result.a, result.difference, result.p, *result.ci95))
+
+
 def test_half_credits_count_as_halves(write: Write) -> None:
     lines = pair_lines(1, 0.6, halves=True), pair_lines(2, 0.8, halves=True)
     result = compare([write("a", PAIRS, lines[0]), write("b", PAIRS, lines[1])]).comparisons[0].metrics["accuracy"]
