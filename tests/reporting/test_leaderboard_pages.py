@@ -162,6 +162,17 @@ def test_latex_marks_the_best_and_the_second() -> None:
     assert text.count(r"\textbf") == text.count(r"\underline") == 1
 
 
+def test_latex_says_why_a_row_has_no_rank() -> None:
+    column = Column("d", "abs_rel")
+    rows = [
+        Row("part_one", "measured", {column: Cell(0.01)}, unranked="coverage 99.00 %"),
+        *(Row(name, "measured", {column: Cell(value)}, rank=(1, 2)) for name, value in (("a", 0.1), ("b", 0.2))),
+    ]
+    text = latex([Table("k", "t", "", {"d": "p@1"}, [column], rows)])
+    assert r"- & part\_one$^\dagger$ (coverage 99.00 \%) & 0.010 \\" in text
+    assert r"1--2 & a$^\dagger$ & \textbf{0.100} \\" in text and r"\caption{t. Protocol: p@1.}" in text
+
+
 def test_latex_escapes() -> None:
     assert escaped("50 % & a_b {c} #1 $x$ ~ ^ \\ é 1–3") == (
         r"50 \% \& a\_b \{c\} \#1 \$x\$ \textasciitilde{} \textasciicircum{} \textbackslash{} é 1--3"

@@ -34,33 +34,38 @@ def latex(tables: Sequence[Table], *, ranks: bool = True) -> str:
 def _one(table: Table, ranks: bool) -> str:
     columns = table.shown
     best = {column: table.best(column) for column in columns}
-    lead = 2 if ranks else 1
+    sized = any(row.parameters for row in table.rows)
+    lead = 1 + ranks + sized
+    names = ", ".join(dict.fromkeys(table.protocols.values()))
+    caption = [f"{table.title}.", table.about, f"Protocol: {names}." if names and ranks else ""]
     lines = [
         r"\begin{table}",
         r"  \centering",
-        rf"  \caption{{{escaped(table.title)}. {escaped(table.about)}}}",
+        rf"  \caption{{{escaped(' '.join(filter(None, caption)))}}}",
         rf"  \label{{tab:{table.key.replace('@', '-').replace('_', '-')}}}",
-        rf"  \begin{{tabular}}{{{'r' if ranks else ''}l{'r' * (len(columns) + 1)}}}",
+        rf"  \begin{{tabular}}{{{'r' * ranks}l{'r' * (len(columns) + sized)}}}",
         r"    \toprule",
     ]
     groups = [(name, len(list(members))) for name, members in groupby(columns, key=lambda c: c.dataset)]
     if len(groups) > 1:
-        start, cells, rules = lead + 2, [""] * (lead + 1), []
+        start, cells, rules = lead + 1, [""] * lead, []
         for name, width in groups:
             cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escaped(name)}}}")
             rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
             start += width
         lines += [f"    {' & '.join(cells)} \\\\", f"    {' '.join(rules)}"]
-    titles = [*(["Rank"] if ranks else []), "Model", "Params (M)", *map(_title, columns)]
+    titles = ["Rank"] * ranks + ["Model"] + ["Params (M)"] * sized + [_title(column) for column in columns]
     lines += [f"    {' & '.join(titles)} \\\\", r"    \midrule"]
     kind = table.rows[0].kind if table.rows else ""
     for row in table.rows:
         if (row.kind == "measured") != (kind == "measured"):
             lines.append(r"    \midrule")
         kind = row.kind
-        cells = [*([escaped(rank_text(row))] if ranks else []),
-                 escaped(row.model) + (r"$^\dagger$" if kind == "measured" else ""),
-                 f"{row.parameters:.1f}" if row.parameters else "--"]  # fmt: skip
+        name = escaped(row.model) + (r"$^\dagger$" if kind == "measured" else "")
+        if row.unranked and kind == "measured":
+            name += f" ({escaped(row.unranked)})"
+        cells = [escaped(rank_text(row))] * ranks + [name]
+        cells += [f"{row.parameters:.1f}" if row.parameters else "--"] * sized
         for column in columns:
             text = shown_cell(row, column) or "--"
             marked = mark(row, column, best[column])

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 SHARES = ("accuracy", "whdr")
 """Metrics from 0 to 1 that the field prints in percent."""
 HIGHER = ("accuracy", "delta1", "delta2", "delta3", "boundary_", "score_pct", "miou_pct", "fps_")
+COARSE = ("latency", "fps", "gflops", "score_pct", "miou_pct")
+"""Metrics of which one decimal is enough."""
 TITLES = {
     "accuracy": "accuracy %", "whdr": "WHDR %", "abs_rel": "AbsRel", "sq_rel": "SqRel", "rmse": "RMSE",
     "rmse_log": "RMSE log", "log10": "log10", "silog": "SILog", "delta1": "δ1", "delta2": "δ2", "delta3": "δ3",
@@ -155,9 +157,9 @@ NOT_EVERYWHERE = "not on every dataset of the table"
 
 
 def shown(metric: str, value: float) -> str:
-    """A value as the field prints it: shares in percent with one decimal, others with three; more where published."""
+    """A value as the field prints it: shares in percent and speeds with one decimal, errors and ratios with three."""
     scaled, decimals = (100 * value, 1) if metric in SHARES else (value, 3)
-    if not metric.startswith(("abs_", "delta", *SHARES)) and abs(value) >= 10:
+    if metric.startswith(COARSE):
         decimals = 1
     return f"{scaled:.{decimals}f}"
 
