@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two processes, each with whole files, whose fixtures are made once.
 SPREAD := -n 2 --dist loadfile
 
-.PHONY: demo test test-fast lint types readme wheel-check clean
+.PHONY: demo test test-fast lint types readme pages wheel-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/dabench eval
@@ -25,6 +25,12 @@ types: $(VENV)/.installed-dev
 
 readme: $(VENV)/.installed-dev
 	$(BIN)/python docs/build_readme.py
+
+# What is made from protocols, catalogue and records; tests fail when it is stale.
+pages: $(VENV)/.installed-dev
+	$(BIN)/python docs/build_protocols.py
+	$(BIN)/python docs/build_models.py
+	$(BIN)/python docs/build_leaderboard.py
 
 # Build the wheel and use it the way a stranger would: clean environment, another folder.
 wheel-check: $(VENV)/.installed-dev
