@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from dabench.cli import compare, data, doctor, eval, leaderboard, ls, predict, render, search, show
+from dabench.cli import compare, data, doctor, eval, leaderboard, ls, predict, render, report, search, show
 from dabench.errors import DabenchError
 
 
@@ -48,6 +48,7 @@ def build_app() -> typer.Typer:
     app.command("search")(search.search_command)
     app.command("render")(render.render)
     app.command("leaderboard")(leaderboard.leaderboard_command)
+    app.command("report")(report.report_command)
     app.command("doctor")(doctor.doctor_command)
     for point in sorted(entry_points(group="dabench.commands"), key=lambda p: p.name):
         try:
