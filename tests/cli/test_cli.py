@@ -58,7 +58,9 @@ def verbs() -> list[str]:
     return sorted(typer.main.get_command(dabench.cli.build_app()).commands)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("verb", ["eval", "ls", "show", "predict", "data", "doctor", "render", "compare", "leaderboard", "report"])
+@pytest.mark.parametrize(
+    "verb", ["eval", "ls", "show", "predict", "data", "doctor", "render", "compare", "leaderboard", "report"]
+)
 def test_every_verb_of_the_contract_has_help(verb: str) -> None:
     assert verb in verbs()
     assert len(run(verb, "--help").split()) > 15
