@@ -69,7 +69,7 @@ def base_state(official: ModuleType) -> dict[str, Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [*SIZES, WIDE])
+@pytest.mark.parametrize("size", [SIZES[0], SIZES[3]])
 def test_base_equals_official(
     official: ModuleType, base_state: dict[str, Tensor], make_network: Any, size: tuple[int, int]
 ) -> None:
@@ -81,7 +81,7 @@ def test_base_equals_official(
 def test_large_equals_official(official: ModuleType, make_network: Any) -> None:
     size = official.SIZES["vitl"]
     state = official.random_state(size, seed=2)
-    check_both(official, state, size, make_network(state, CONFIGS["large"]), images(518, 686))
+    check_both(official, state, size, make_network(state, CONFIGS["large"]), images(392, 518))
 
 
 @pytest.mark.slow

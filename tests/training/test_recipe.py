@@ -191,7 +191,7 @@ def test_overrides() -> None:
         ("loss.feature_weight=1", ["loss.feature_weight", "encoder"]),
         ("run.accumulate=5", ["run.accumulate", "divide"]),
         ("loss.drop_largest=1", ["loss.drop_largest", "below 1"]),
-        ("loss.alignment=trimmed", ["loss.drop_largest", "trimmed"]),
+        ("loss.drop_in_gradient=true", ["loss.drop_in_gradient", "no effect"]),
         ("optim.ema=1", ["optim.ema"]),
         ("optim.warmup=2", ["optim.warmup"]),
         ("data.hflip=-0.1", ["data.hflip"]),
