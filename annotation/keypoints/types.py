@@ -97,8 +97,8 @@ class PointGenerator(Protocol):
     """Makes key points of an image."""
 
     def describe(self) -> dict[str, Any]:
-        """``source``, ``settings``, ``checkpoint``, ``checkpoint_sha256``; JSON-ready, and all that the points depend on
-        besides the image.
+        """``source``, ``settings``, ``checkpoint``, ``checkpoint_sha256``; JSON-ready, and with the image all that the
+        points depend on.
         """
         ...
 
