@@ -1,0 +1,52 @@
+"""Fixtures of the labelling tool's tests; ``studies.py`` is importable as ``annotation_studies``."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from annotation.study import Study
+
+
+def _name_the_studies() -> None:
+    spec = importlib.util.spec_from_file_location("annotation_studies", Path(__file__).parent / "studies.py")
+    assert spec is not None and spec.loader is not None
+    sys.modules["annotation_studies"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+_name_the_studies()
+
+
+@pytest.fixture
+def clock():
+    """Milliseconds that move only when told to: ``clock.forward(seconds)``, ``clock.at = ...``."""
+    from annotation_studies import Clock
+
+    return Clock()
+
+
+@pytest.fixture
+def new_study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
+    """``new_study(images=..., settings=..., clock=...)``; closed at the end."""
+    from annotation_studies import make_study
+
+    made: list[Study] = []
+
+    def make(**options) -> Study:
+        made.append(make_study(tmp_path / f"study{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for study in made:
+        study.close()
+
+
+@pytest.fixture
+def study(new_study: Callable[..., Study], clock) -> Study:
+    """Three images, twelve pairs, six people, a clock that obeys."""
+    return new_study(clock=clock)
