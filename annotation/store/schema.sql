@@ -193,3 +193,5 @@ CREATE TABLE releases (
     by_person TEXT NOT NULL,
     at INTEGER NOT NULL
 ) STRICT;
+CREATE TRIGGER releases_are_final BEFORE UPDATE ON releases BEGIN SELECT RAISE(ABORT, 'releases are immutable'); END;
+CREATE TRIGGER releases_are_kept BEFORE DELETE ON releases BEGIN SELECT RAISE(ABORT, 'releases are immutable'); END;
