@@ -66,6 +66,7 @@ class Scorer:
                 if job.rule is None:
                     split = job.dataset.split
                     line |= _pair_line(job, _known(loaded.pairs[split]), outcome, split)
+                    line |= _weights(job, predicted.sample_id)
                 else:
                     assert isinstance(outcome, Prediction)
                     field = job.dataset.field
@@ -142,6 +143,11 @@ def _pair_line(job: Job, pairs: tuple[Pair, ...], outcome: Prediction | Answers,
     }
 
 
+def _weights(job: Job, sample_id: str) -> Json:
+    weights = job.dataset.weights(sample_id)
+    return {} if weights is None else {"weights": list(weights)}
+
+
 def _answers(answers: Sequence[PairAnswer]) -> Json:
     """What a record keeps of the answers that no map stands behind."""
     usage: dict[str, float] = {}
@@ -187,7 +193,8 @@ def _failed(job: Job, predicted: Predicted, output: Output, error: Exception) ->
     }
     if job.rule is None:
         wrong = {"whdr": 1.0 if targets else None} if "whdr" in job.recipe.metrics else {}
-        return {**line, "n_correct": 0, "accuracy": 0.0 if targets else None, **wrong, "correct": [0] * targets}
+        line |= {"n_correct": 0, "accuracy": 0.0 if targets else None, **wrong, "correct": [0] * targets}
+        return {**line, **_weights(job, predicted.sample_id)}
     truth = predicted.loaded.truths.get(job.dataset.field)
     if isinstance(truth, GroundTruth) and not isinstance(predicted.loaded.image, Exception):
         # A prediction of any size is resized, and every pixel of it is as unusable.

@@ -10,11 +10,17 @@ import numpy as np
 
 from dabench.protocols import Protocol
 from dabench.records import SCHEMA, STATUSES, Json
-from dabench.scoring.statistics import Interval, cluster_bootstrap_intervals, wilson_interval
+from dabench.scoring.statistics import (
+    Interval,
+    cluster_bootstrap_interval,
+    cluster_bootstrap_intervals,
+    wilson_interval,
+)
 from dabench.types import Output, PairAnswer
 
 Lines = Sequence[Mapping[str, Any]]
 Values = Sequence[float]
+WEIGHTED = "accuracy_weighted"
 
 
 def summarise(protocol: Protocol, lines: Lines, *, model: Json, dataset: Json, partial: bool) -> Json:
@@ -59,6 +65,7 @@ def summarise(protocol: Protocol, lines: Lines, *, model: Json, dataset: Json, p
             }
             for name, members in sorted(groups.items())
         },
+        **({"weighting": _weighting(lines)} if _is_weighted(lines) else {}),
         **({"answers": _answers(lines)} if model["output"] == Output.ORDER else {}),
         "timing": {
             "seconds": total,
@@ -120,9 +127,48 @@ def _metrics(protocol: Protocol, lines: Lines, *, wilson: bool) -> Json:
         if wilson
         else _bootstrap(found)
     )
-    return {
+    metrics: Json = {
         name: {"value": sum(top) / sum(bottom) if sum(bottom) else float("nan"), "ci95": list(intervals[name])}
         for name, (top, bottom) in found.items()
+    }
+    if _is_weighted(lines):
+        metrics[WEIGHTED] = _weighted_accuracy(lines)
+    return metrics
+
+
+def _is_weighted(lines: Lines) -> bool:
+    return any("weights" in line for line in lines)
+
+
+def _weighted_accuracy(lines: Lines) -> Json:
+    """Accuracy on the candidates that the pairs were drawn from: the ratio of sums weighted by 1 / probability.
+
+    The ratio estimator of J. Hájek (1971). Pairs without a probability take no part. The bootstrap draws images.
+    """
+    tops, bottoms = [], []
+    for line in lines:
+        weights = line.get("weights") or ()
+        known = [(w, c) for w, c in zip(weights, line["correct"][: len(weights)], strict=True) if w is not None]
+        if known:
+            tops.append(sum(w * c for w, c in known))
+            bottoms.append(sum(w for w, _ in known))
+    if not bottoms:
+        return {"value": float("nan"), "ci95": [float("nan")] * 2}
+    return {"value": sum(tops) / sum(bottoms), "ci95": list(cluster_bootstrap_interval(tops, bottoms))}
+
+
+def _weighting(lines: Lines) -> Json:
+    """On how much the weighted accuracy rests.
+
+    ``effective_pairs`` is the number of equally weighted pairs that would tell as much (Kish, Survey Sampling, 1965).
+    """
+    weights = [weight for line in lines for weight in line.get("weights", ())]
+    known = [weight for weight in weights if weight is not None]
+    squares = sum(weight**2 for weight in known)
+    return {
+        "pairs": len(known),
+        "without_probability": len(weights) - len(known),
+        "effective_pairs": sum(known) ** 2 / squares if squares else 0.0,
     }
 
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from dabench.run import Run
 
 TITLES = {
-    "accuracy": "pair accuracy", "abs_rel": "AbsRel ↓", "sq_rel": "SqRel ↓", "rmse": "RMSE ↓", "rmse_log": "RMSE log ↓",
+    "accuracy": "pair accuracy", "accuracy_weighted": "accuracy on the candidates",
+    "abs_rel": "AbsRel ↓", "sq_rel": "SqRel ↓", "rmse": "RMSE ↓", "rmse_log": "RMSE log ↓",
     "log10": "log10 ↓", "silog": "SILog ↓", "delta1": "delta1 ↑", "delta2": "delta2 ↑", "delta3": "delta3 ↑",
     "irmse": "iRMSE ↓", "mae": "MAE ↓", "whdr": "WHDR ↓", "sq_rel_squared": "SqRel (over g²) ↓",
     "silog_half": "SILog (half) ↓", "silog_bessel": "SILog (n - 1) ↓", "rmse_log10": "RMSE log10 ↓",
@@ -19,8 +20,8 @@ TITLES = {
     "boundary_f1_moge": "boundary F1 (MoGe) ↑",
 }  # fmt: skip
 LISTED_FAILURES = 5
-SHOWN_DENSE_METRICS = ("abs_rel", "delta1")
-SHARES = ("accuracy", "whdr")
+SHOWN_METRICS = ("abs_rel", "delta1", "accuracy_weighted")
+SHARES = ("accuracy", "whdr", "accuracy_weighted")
 
 
 def format_value(metric: str, value: float | None) -> str:
@@ -59,9 +60,15 @@ def results_table(runs: Sequence[Run]) -> Table:
             counted = f"{first['counts']['pairs']} pairs, {counted}"
         rows: list[tuple[str, list[str]]] = []
         for metric in first["metrics"]:
-            if metric in SHOWN_DENSE_METRICS or metric == next(iter(first["metrics"])):
-                values = [_with_interval(metric, cells[m]["metrics"][metric]) if m in cells else "" for m in models]
+            if metric in SHOWN_METRICS or metric == next(iter(first["metrics"])):
+                entries = [cells.get(m, {}).get("metrics", {}).get(metric) for m in models]
+                values = [_with_interval(metric, entry) if entry else "" for entry in entries]
                 rows.append((f"[bold]{TITLES.get(metric, metric)}[/]", values))
+        if weighting := first.get("weighting"):
+            resting = f"{weighting['pairs']} drawn, worth {weighting['effective_pairs']:.0f}"
+            rows.append(("  pairs it rests on", [resting] + [""] * (len(models) - 1)))
+            if left := weighting["without_probability"]:
+                rows.append(("  not drawn, left out", [str(left)] + [""] * (len(models) - 1)))
         share = next((metric for metric in SHARES if metric in first["metrics"]), None)
         if share is not None and len(first["groups"]) > 1:
             for group in first["groups"]:

@@ -127,6 +127,14 @@ class Dataset(abc.ABC):
         """How many labelled pairs a sample has, known without decoding it; 0 for dense ground truth."""
         return 0
 
+    def weights(self, sample_id: str) -> tuple[float | None, ...] | None:
+        """What each pair of a sample stands for among the candidates it was drawn from: 1 / probability of the draw.
+
+        Returns:
+            One weight a pair, None for a pair that was not drawn; None where the set states no probability at all.
+        """
+        return None
+
     @property
     def total_targets(self) -> int:
         """Labelled pairs of the whole set, whether or not ``only`` leaves some out."""

@@ -1,7 +1,7 @@
 """Any folder in DA-2K layout: ``annotations.json`` beside the images it names.
 
 Layout and coordinate order: DepthAnything/Depth-Anything-V2, ``DA-2K.md``. A point is ``[row, col]`` in pixels of the
-original, upright image.
+original, upright image. A ``meta.json`` of a release may say with which probability each pair was drawn.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from dabench.datasets.base import Dataset, DatasetInfo, check_selection
 from dabench.datasets.formats import read_image, upright_size
+from dabench.datasets.sidecar import read_weights
 from dabench.errors import DatasetError, ImageError, SampleError
 from dabench.types import Image, Pair, PairSample
 
@@ -74,6 +75,11 @@ class Pairs(Dataset):
         self._ids = tuple(i for i in self._pairs if only is None or i in only)
         self._check_images(root, problems)
         self._refuse(path, problems)
+        counts = {key: len(self._pairs[sample_id]) for sample_id, key in self._paths.items()}
+        self._weights = read_weights(root, self._fingerprint, counts)
+        if self._weights is not None:  # they take part in the numbers, so other weights are another set
+            stated = json.dumps([self._weights[key] for key in self._paths.values()])
+            self._fingerprint = hashlib.sha256(f"{self._fingerprint}\n{stated}".encode()).hexdigest()
 
     def _add(self, key: str, entries: Any, problems: list[str]) -> None:
         relative = PurePosixPath(key)
@@ -151,6 +157,9 @@ class Pairs(Dataset):
 
     def targets(self, sample_id: str) -> int:
         return len(self._pairs[sample_id])
+
+    def weights(self, sample_id: str) -> tuple[float | None, ...] | None:
+        return None if self._weights is None else self._weights[self._paths[sample_id]]
 
     def group(self, sample_id: str) -> str:
         """Scene type: the folder below ``images``, or the only folder there is."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-SHARES = ("accuracy", "whdr")
+SHARES = ("accuracy", "whdr", "accuracy_weighted")
 """Metrics from 0 to 1 that the field prints in percent."""
 HIGHER = ("accuracy", "delta1", "delta2", "delta3", "boundary_", "score_pct", "miou_pct", "fps_")
 COARSE = ("latency", "fps", "gflops", "score_pct", "miou_pct")
 """Metrics of which one decimal is enough."""
 TITLES = {
-    "accuracy": "accuracy %", "whdr": "WHDR %", "abs_rel": "AbsRel", "sq_rel": "SqRel", "rmse": "RMSE",
+    "accuracy": "accuracy %", "accuracy_weighted": "accuracy on the candidates %",
+    "whdr": "WHDR %", "abs_rel": "AbsRel", "sq_rel": "SqRel", "rmse": "RMSE",
     "rmse_log": "RMSE log", "log10": "log10", "silog": "SILog", "delta1": "δ1", "delta2": "δ2", "delta3": "δ3",
     "irmse": "iRMSE", "mae": "MAE", "bad_pixel": "bad pixels", "boundary_f1_depth_pro": "boundary F1",
     "boundary_recall": "boundary recall", "score_pct": "score %", "miou_pct": "mIoU %", "gflops": "GFLOPs",

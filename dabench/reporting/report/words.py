@@ -11,7 +11,7 @@ TITLES = {
     "silog_half": "SILog (half)", "silog_bessel": "SILog (n - 1)", "rmse_log10": "RMSE log10",
     "boundary_f1_depth_pro": "Boundary F1 (Depth Pro)", "boundary_f1_moge": "Boundary F1 (MoGe)",
 }  # fmt: skip
-SHARES = ("accuracy", "whdr")
+SHARES = ("accuracy", "whdr", "accuracy_weighted")
 BETTER_HIGH = ("accuracy", "delta1", "delta2", "delta3", "boundary_recall")
 
 
