@@ -1,4 +1,5 @@
-"""Fixtures of the labelling tool's tests; ``studies.py`` is importable as ``annotation_studies``."""
+"""Fixtures of the labelling tool's tests; ``studies.py`` is importable as ``annotation_studies`` and
+``live_server.py`` as ``annotation_live_server``."""
 
 from __future__ import annotations
 
@@ -12,14 +13,15 @@ import pytest
 from annotation.study import Study
 
 
-def _name_the_studies() -> None:
-    spec = importlib.util.spec_from_file_location("annotation_studies", Path(__file__).parent / "studies.py")
+def _name(module_name: str, file: str) -> None:
+    spec = importlib.util.spec_from_file_location(module_name, Path(__file__).parent / file)
     assert spec is not None and spec.loader is not None
-    sys.modules["annotation_studies"] = module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
 
-_name_the_studies()
+_name("annotation_studies", "studies.py")
+_name("annotation_live_server", "live_server.py")
 
 
 @pytest.fixture

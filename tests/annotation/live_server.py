@@ -1,0 +1,65 @@
+"""A real server for tests: uvicorn on a free loopback port, in a thread of the test process.
+
+Tests import it as ``annotation_live_server`` (``conftest.py`` names it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import uvicorn
+
+from annotation.people import find_person, new_token, sign_in_link
+from annotation.server import create_app
+from annotation.server.limits import Limits
+from annotation.study import Study
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """``url`` has no slash at its end."""
+
+    url: str
+    study: Study
+
+    def link_for(self, name: str) -> str:
+        """A fresh sign-in link of a person, by alias or name. Earlier links and sessions of that person end."""
+        return sign_in_link(self.url, self.token_for(name))
+
+    def token_for(self, name: str) -> str:
+        return new_token(self.study, find_person(self.study, name)["alias"])
+
+
+class _Quiet(uvicorn.Server):
+    def install_signal_handlers(self) -> None:  # of older uvicorn; a thread may not
+        pass
+
+
+@contextlib.contextmanager
+def live_server(study: Study, *, limits: Limits | None = None, port: int = 0) -> Iterator[LiveServer]:
+    """Serve an open study until the block ends. ``port`` 0: a free one; a number: for a server that comes back."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    port = listener.getsockname()[1]
+    app = create_app(study, allowed_hosts=[f"127.0.0.1:{port}", f"localhost:{port}"], limits=limits)
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5)
+    server = _Quiet(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError("the server did not start")
+            time.sleep(0.01)
+        yield LiveServer(f"http://127.0.0.1:{port}", study)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
