@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from annotation.cli import people, serve
+
 app = typer.Typer(
     name="annotate",
     help="Build a new pair set: propose pairs, label them in the browser, review, release.",
     no_args_is_help=True,
 )
+
+app.command("serve")(serve.serve)
+app.add_typer(people.people_app, name="people")
+app.add_typer(people.project_app, name="project")

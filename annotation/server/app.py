@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
@@ -24,6 +25,7 @@ from .security import Guard
 from .static import Assets
 
 THREADS = 16
+TELEMETRY = ("tracing", "metrics", "logs", "operation_spans", "auto_configure")
 COOKIE = "dabench_session"
 
 
@@ -59,6 +61,8 @@ def create_app(
             on_stop()
 
     options: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None, "redirect_slashes": False}
+    if "telemetry" in inspect.signature(FastAPI.__init__).parameters:  # newer ones can send traces; this one never does
+        options["telemetry"] = dict.fromkeys(TELEMETRY, False)
     app = FastAPI(title="dabench annotate", lifespan=lifespan, dependencies=[Depends(allow)], **options)
     app.state.server = Server(
         study=study,
