@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import uvicorn
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from annotation.people import find_person, new_token, sign_in_link
 from annotation.server import create_app
@@ -63,3 +65,35 @@ def live_server(study: Study, *, limits: Limits | None = None, port: int = 0) ->
         server.should_exit = True
         thread.join(20)
         listener.close()
+
+
+HOST = "127.0.0.1:8765"
+
+
+class Browser(TestClient):
+    """A client in this process that sends what a browser sends from the server's own pages."""
+
+    def __init__(self, app: FastAPI, host: str = HOST) -> None:
+        super().__init__(app, base_url=f"http://{host}", headers={"Origin": f"http://{host}"})
+
+    def sign_in(self, token: str) -> Browser:
+        assert self.post("/api/login", json={"token": token}).status_code == 200
+        self.headers["X-Dabench"] = self.get("/api/session").json()["csrf"]
+        return self
+
+
+class Browsers:
+    """Clients of one application, by person: ``browsers("ann")``. Asking twice gives the same one."""
+
+    def __init__(self, study: Study, limits: Limits | None = None) -> None:
+        self.study = study
+        self.app = create_app(study, allowed_hosts=[HOST], limits=limits)
+        self._made: dict[str, Browser] = {}
+
+    def __call__(self, alias: str) -> Browser:
+        if alias not in self._made:
+            self._made[alias] = self.stranger().sign_in(new_token(self.study, alias))
+        return self._made[alias]
+
+    def stranger(self) -> Browser:
+        return Browser(self.app)
