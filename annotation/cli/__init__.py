@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from annotation.cli import people, serve
+from annotation.cli import people, serve, stats
 
 app = typer.Typer(
     name="annotate",
@@ -15,3 +15,4 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.add_typer(people.people_app, name="people")
 app.add_typer(people.project_app, name="project")
+app.command("stats")(stats.stats)
