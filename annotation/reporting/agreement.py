@@ -168,10 +168,9 @@ def first_two_agreement(
     labels is ``2 Po - 1 = (1 - 2 e)^2``.
     """
     both = decided(answers.first_two)
-    chosen = (both >= 0).all(axis=1)
-    if scene is not None:
-        chosen &= np.array([s == scene for s in answers.scenes], dtype=bool)
-    images = np.asarray(answers.images, dtype=object)[chosen].astype(str)
+    here = np.array([scene in (None, s) for s in answers.scenes], dtype=bool)
+    chosen = np.flatnonzero((both >= 0).all(axis=1) & here)
+    images = [answers.images[number] for number in chosen]
     raw = clustered_share(both[chosen, 0] == both[chosen, 1], images, level, draws, seed)
     error = estimate(
         error_of_agreement(raw["value"]),

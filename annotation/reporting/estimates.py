@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dabench.scoring.statistics import Interval, clopper_pearson, cluster_bootstrap_interval, wilson_interval
+from dabench.scoring.intervals import NOTHING, cluster_sums, resampled_sums
+from dabench.scoring.statistics import Interval, clopper_pearson, wilson_interval
 
 Estimate = dict[str, Any]
 """``{"value", "low", "high", "n"}``; the three figures are NaN where nothing can be said."""
@@ -25,22 +26,45 @@ def share(hits: int, n: int, level: float, *, exact: bool = False) -> Estimate:
     return estimate(hits / n if n else math.nan, interval, n)
 
 
-def clustered_share(hits: npt.ArrayLike, clusters: npt.ArrayLike, level: float, draws: int, seed: int) -> Estimate:
-    """Share of ``hits`` (``[N]`` bool) with a bootstrap interval over whole clusters (``[N]`` labels, here images).
+def clustered_shares(
+    hits: npt.NDArray[np.float64], clusters: Sequence[str], level: float, draws: int, seed: int
+) -> list[Estimate]:
+    """Share of hits in each column, with a percentile bootstrap that draws whole clusters (here images).
 
-    When all hits are equal a bootstrap sees no spread at all; the exact interval over clusters is given instead.
+    Args:
+        hits: ``[N, M]``, 1 or 0, NaN where the column has nothing to say about the row.
+        clusters: ``[N]`` labels.
+
+    When all hits of a column are equal a bootstrap sees no spread at all; it gets the exact interval over clusters.
+    With fewer than two clusters there is no interval.
     """
-    values = np.asarray(hits, dtype=np.float64)
-    if not len(values):
-        return estimate(math.nan, (math.nan, math.nan), 0)
-    _, member = np.unique(np.asarray(clusters), return_inverse=True)
-    sizes = np.bincount(member)
-    value = float(values.mean())
-    if value in (0.0, 1.0):
-        interval = clopper_pearson(len(sizes) if value else 0, len(sizes), level)
-    else:
-        interval = cluster_bootstrap_interval(np.bincount(member, values), sizes, level, draws, seed)
-    return estimate(value, interval, len(values))
+    told = np.isfinite(hits)
+    top, bottom = np.where(told, hits, 0.0), told.astype(np.float64)
+    width = hits.shape[1]
+    if not len(hits):
+        return [estimate(math.nan, NOTHING, 0)] * width
+    sums = cluster_sums(np.concatenate([top, bottom], axis=1), np.asarray(clusters))
+    drawn = resampled_sums(sums, draws, seed)
+    found = []
+    for column in range(width):
+        right, n = sums[:, column].sum(), sums[:, width + column].sum()
+        images = int((sums[:, width + column] > 0).sum())
+        interval = NOTHING
+        if n and right in (0.0, n):
+            interval = clopper_pearson(images if right else 0, images, level)
+        elif images >= 2:
+            some = drawn[:, width + column] > 0
+            shares = drawn[some, column] / drawn[some, width + column]
+            low, high = np.quantile(shares, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+            interval = (float(low), float(high))
+        found.append(estimate(right / n if n else math.nan, interval, int(n)))
+    return found
+
+
+def clustered_share(hits: npt.ArrayLike, clusters: Sequence[str], level: float, draws: int, seed: int) -> Estimate:
+    """:func:`clustered_shares` of one column, ``[N]``."""
+    [found] = clustered_shares(np.asarray(hits, dtype=np.float64)[:, None], clusters, level, draws, seed)
+    return found
 
 
 def plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ how many pairs remain. Accuracy far below one half is as bad as far above.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .brightness import Brightness
-from .estimates import clustered_share, share
+from .estimates import Estimate, clustered_shares, share
 from .reading import Material, PairRow
 
 LIMIT = 0.70
@@ -71,51 +72,52 @@ def shortcut_report(
             parts[getattr(pair, by)].append((pair, label))
         if len(parts) > 1:
             groups += [(by, name, parts[name]) for name in sorted(parts)]
+    models = sorted({model for pair, _ in final for model in material.votes.get(pair.id, {})})
+    said = {
+        pair.id: [preferred(cue, pair, values) for cue in CUES]
+        + [material.votes.get(pair.id, {}).get(model, "") for model in models]
+        for pair, _ in final
+    }
     shown = [
-        {
-            "by": by,
-            "name": name,
-            "pairs": len(labels),
-            "cues": [
-                _cue(cue, [preferred(cue, pair, values) for pair, _ in labels], labels, level, draws, seed, limit)
-                for cue in CUES
-            ],
-            "experts": _experts(material.votes, labels, level, draws, seed),
-        }
+        {"by": by, "name": name, "pairs": len(labels), **_group(said, labels, models, level, draws, seed, limit)}
         for by, name, labels in groups
     ]
     return {"limit": limit, "least": LEAST, "groups": shown, "pictures_left": left}
 
 
-def _cue(
-    cue: str, said: Sequence[str], labels: Sequence[Label], level: float, draws: int, seed: int, limit: float
+def _group(
+    said: Mapping[str, Sequence[str]],
+    labels: Sequence[Label],
+    models: Sequence[str],
+    level: float,
+    draws: int,
+    seed: int,
+    limit: float,
 ) -> dict[str, Any]:
-    told = [(s == label, pair.image) for s, (pair, label) in zip(said, labels, strict=True) if s]
-    accuracy = clustered_share([hit for hit, _ in told], [image for _, image in told], level, draws, seed)
+    """Cues and experts of some pairs. An expert's tie counts as wrong; a model without a vote on any is left out."""
+    hits = np.array(
+        [[math.nan if not s else float(s == label) for s in said[pair.id]] for pair, label in labels], dtype=np.float64
+    ).reshape(len(labels), len(CUES) + len(models))
+    found = clustered_shares(hits, [pair.image for pair, _ in labels], level, draws, seed)
+    ties = [sum(said[pair.id][len(CUES) + number] == "tie" for pair, _ in labels) for number in range(len(models))]
+    return {
+        "cues": [
+            {"cue": cue, "title": title, "accuracy": accuracy, "warn": gives_away(accuracy, limit)}
+            for (cue, title), accuracy in zip(CUES.items(), found, strict=False)
+        ],
+        "experts": [
+            {"model": model, "accuracy": accuracy, "ties": tied}
+            for model, accuracy, tied in zip(models, found[len(CUES) :], ties, strict=True)
+            if accuracy["n"]
+        ],
+    }
+
+
+def gives_away(accuracy: Estimate, limit: float) -> bool:
+    """Whether a cue is right, or wrong, more often than ``limit``, on enough pairs and beyond chance."""
     strength = max(accuracy["value"], 1.0 - accuracy["value"])
     beyond = accuracy["low"] > 0.5 or accuracy["high"] < 0.5
-    warn = bool(accuracy["n"] >= LEAST and strength > limit and beyond)
-    return {"cue": cue, "title": CUES[cue], "accuracy": accuracy, "warn": warn}
-
-
-def _experts(
-    votes: Mapping[str, Mapping[str, str]], labels: Sequence[Label], level: float, draws: int, seed: int
-) -> list[dict[str, Any]]:
-    """A tie counts as wrong."""
-    of: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-    for pair, label in labels:
-        for model, vote in votes.get(pair.id, {}).items():
-            of[model].append((vote, label, pair.image))
-    return [
-        {
-            "model": model,
-            "accuracy": clustered_share(
-                np.array([vote == label for vote, label, _ in given]), [i for _, _, i in given], level, draws, seed
-            ),
-            "ties": sum(vote == "tie" for vote, _, _ in given),
-        }
-        for model, given in sorted(of.items())
-    ]
+    return bool(accuracy["n"] >= LEAST and strength > limit and beyond)
 
 
 def control_report(material: Material, level: float) -> dict[str, Any]:
