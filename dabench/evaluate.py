@@ -24,6 +24,7 @@ from dabench.passes import Pass, plan
 from dabench.pipeline import pipeline
 from dabench.protocols import Protocol
 from dabench.run import Metric, PassProgress, Progress, Run
+from dabench.shards import Shard, tidy
 from dabench.types import DepthModel, Image, Output, PairModel
 
 __all__ = ["CallableModel", "Metric", "PassProgress", "Progress", "Run", "evaluate", "evaluate_many"]
@@ -116,6 +117,7 @@ def evaluate_many(
     settings: Mapping[str, Any] | None = None,
     keep_predictions: bool = False,
     request: Mapping[str, Any] | None = None,
+    shard: Shard | None = None,
     progress: Callable[[PassProgress], None] | None = None,
     on_error: Callable[[Protocol, DabenchError], None] | None = None,
 ) -> list[Run]:
@@ -131,11 +133,13 @@ def evaluate_many(
         protocols: protocols or their names.
         request: options that the model was chosen by; stored with kept predictions, so that a later call can tell
             without loading the model that it asks for the same.
+        shard: score only this share of the samples; other processes, with the same ``out``, score the others.
         progress: called at the start of each pass over a dataset and after every line.
         on_error: told of a protocol that cannot be scored; the others are. None raises.
 
     Returns:
-        The runs, in the order of the protocols, without those that ``on_error`` was told of.
+        The runs, in the order of the protocols, without those that ``on_error`` was told of and, with ``shard``, those
+        that lack other shares.
     """
     scored = _as_model(model, output, name)
     for option, value in (("batch_size", batch_size), ("workers", workers), ("limit", limit)):
@@ -145,6 +149,8 @@ def evaluate_many(
         raise UsageError("predictions are kept beside the records, and no folder was given for those", hint="pass out")
     if keep_predictions and isinstance(scored, PairModel):
         raise UsageError(f"model '{scored.info.name}' gives no map that could be kept")
+    if shard is not None:
+        shard.check(scored, out, fresh=fresh)
     folder = Path(out) if out is not None else None
     store = PredictionStore(folder / scored.info.name / FOLDER) if folder is not None else None
     chosen = [p if isinstance(p, Protocol) else protocol_named(p) for p in protocols]
@@ -172,12 +178,20 @@ def evaluate_many(
         elif not fresh:
             store.check(manifest)
     runs: dict[str, Run] = {}
+    together = scored.at_once if isinstance(scored, PairModel) else batch_size
+    if shard is not None:
+        for work in plan(jobs, together):
+            share = shard.share(work)
+            for job in work.jobs:
+                job.take(shard, share)
     with ExitStack() as stack:
         jobs = _successes([(job.recipe, partial(job.begin, stack, fresh=fresh)) for job in jobs], report)
-        together = scored.at_once if isinstance(scored, PairModel) else batch_size
         for work in plan(jobs, together):
             _run_pass(work, scored, store, keep=keep_predictions, reuse=not fresh, workers=workers, progress=progress)
-            runs |= {job.recipe.id: job.finish() for job in work.jobs}
+            runs |= {job.recipe.id: run for job in work.jobs if (run := job.finish()) is not None}
+    for run in runs.values() if shard is not None else ():
+        assert run.folder is not None
+        tidy(run.folder)
     return [runs[recipe.id] for recipe in chosen if recipe.id in runs]
 
 
@@ -212,13 +226,13 @@ def _run_pass(
     shelf = store.shelf(work.jobs[0].dataset.info.name, work.shelf, output) if store is not None else None
     score = Scorer(work, output, shelf if keep else None)
     states = {job.recipe.id: job.tally.state() for job in work.jobs}
+    total = len(frozenset[str]().union(*(job.share for job in work.jobs)))
     unfinished = Counter(i for job in work.jobs for i in job.ids if job.wants(i))
     kept = 0
 
     def show(latest: str = "") -> None:
         if progress is not None:
-            done = len(work.ids) - len(unfinished)
-            progress(PassProgress(work.title, done, len(work.ids), kept, dict(states), latest))
+            progress(PassProgress(work.title, total - len(unfinished), total, kept, dict(states), latest))
 
     def scored(predicted: Predicted) -> tuple[Lines, bool]:
         return score(predicted), predicted.loaded.kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from dabench.protocols import Protocol
 from dabench.protocols.rule import dense_rule
 from dabench.records import SCHEMA, Json, RunFolder, describe_model, environment, provenance, to_json
 from dabench.run import Run, Tally
+from dabench.shards import Shard, ShardFolder
 from dabench.summary import summarise
 from dabench.types import ModelInfo, Output
 
@@ -43,6 +44,7 @@ class Job:
     Attributes:
         ids: the selected samples, in the order of the dataset.
         rule: how dense depth is scored, None for pairs.
+        share: those of them that this process scores; all, unless several processes share the run.
         finished: lines of the samples that are scored, as they are read back.
         kept: how many of them were scored from kept predictions in this call.
     """
@@ -71,7 +73,7 @@ class Job:
             raise ProtocolError(
                 f"{recipe.id} works by sequence, and dataset '{dataset.info.name}' has samples of no sequence"
             )
-        self._selected = frozenset(self.ids)
+        self.share = self._selected = frozenset(self.ids)
         self._partial = len(self.ids) < dataset.total_samples
         self._selection: Json = {"partial": self._partial, "samples": len(self.ids)}
         self._about_dataset = {
@@ -80,7 +82,8 @@ class Job:
             "fingerprint": dataset.fingerprint,
         }
         self._manifest = self._describe(batch_size, workers, settings)
-        self._folder = RunFolder(out / model.name / recipe.id) if out is not None else None
+        self._path = out / model.name / recipe.id if out is not None else None
+        self._folder = RunFolder(self._path) if self._path is not None else None
         self.finished: dict[str, Json] = {}
         self.kept = 0
         self.tally = Tally(recipe, len(self.ids))
@@ -122,6 +125,13 @@ class Job:
         )
         return manifest
 
+    def take(self, shard: Shard, share: Container[str]) -> None:
+        """Score only the samples of ``share``; the others are other processes'."""
+        assert self._path is not None
+        self.share = frozenset(i for i in self.ids if i in share)
+        self._folder = ShardFolder(self._path, shard, self.share)
+        self.tally = Tally(self.recipe, len(self.share))
+
     def begin(self, stack: ExitStack, *, fresh: bool) -> Job:
         """Take the record folder, until ``stack`` closes, and read what is finished. Returns itself.
 
@@ -136,10 +146,10 @@ class Job:
             if stale:
                 self._folder.drop(stale)
                 self.finished = {i: line for i, line in self.finished.items() if i not in stale}
-            if any(i not in self.finished for i in self.ids):
+            if any(i not in self.finished for i in self.share):
                 self._folder.discard_summary()
         for sample_id in self.ids:
-            if sample_id in self.finished:
+            if sample_id in self.share and sample_id in self.finished:
                 self.tally.add(self.finished[sample_id])
         return self
 
@@ -150,8 +160,8 @@ class Job:
         return self._sequences[self.dataset.sequence(sample_id)]
 
     def wants(self, sample_id: str) -> bool:
-        """Whether this sample is selected and not finished."""
-        return sample_id in self._selected and sample_id not in self.finished
+        """Whether this sample is this process's and not finished."""
+        return sample_id in self.share and sample_id not in self.finished
 
     def add(self, line: Json) -> Json:
         """Record one scored sample; returns the line as it will be read back."""
@@ -160,9 +170,15 @@ class Job:
         self.tally.add(stored)
         return stored
 
-    def finish(self) -> Run:
-        """The run, with its summary written."""
-        lines = [self.finished[i] for i in self.ids]
+    def finish(self) -> Run | None:
+        """The run, with its summary written; None while other processes have not finished their shares."""
+        if isinstance(self._folder, ShardFolder):
+            merged = self._folder.merge(self.ids)
+            if merged is None:
+                return None
+            lines = merged
+        else:
+            lines = [self.finished[i] for i in self.ids]
         about = {**self._about_dataset, **self._selection}
         model = describe_model(self.model)
         summary = to_json(summarise(self.recipe, lines, model=model, dataset=about, partial=self._partial))

@@ -67,7 +67,7 @@ class Pass:
         uninterrupted one.
         """
         chunks = [self.ids[start : start + self.batch_size] for start in range(0, len(self.ids), self.batch_size)]
-        unfinished = {i for job in self.jobs for i in job.ids if i not in job.finished}
+        unfinished = {i for job in self.jobs for i in job.ids if job.wants(i)}
         return [chunk for chunk in chunks if not unfinished.isdisjoint(chunk)]
 
 

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -49,17 +50,17 @@ def write_json(path: Path, content: Json) -> None:
     try:
         if path.is_file() and path.read_bytes() == data:
             return
-        temporary = path.with_name(path.name + ".tmp")
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         with temporary.open("wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise _write_error(path, error) from error
+        raise write_error(path, error) from error
 
 
-def _write_error(path: Path, error: OSError) -> DabenchError:
+def write_error(path: Path, error: OSError) -> DabenchError:
     return DabenchError(
         f"cannot write {path}: {error.strerror or error}",
         hint="everything scored so far is kept; make room or fix the permissions and run the same command again",
@@ -129,6 +130,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lines = path / SAMPLES
         self._stream: Any = None
         self._syncer: Syncer | None = None
 
@@ -143,9 +145,9 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / LOCK).open("w")
         except OSError as error:
-            raise _write_error(self.path, error) from error
+            raise write_error(self.path, error) from error
         with lock:
-            _take_lock(lock, self.path)
+            take_lock(lock, self.path)
             try:
                 yield self
                 self.flush()
@@ -166,7 +168,12 @@ class RunFolder:
         Raises:
             RecordError: the folder holds a run with another identity.
         """
+        from dabench.shards import PARTS, absorb
+
         run_file, samples_file = self.path / RUN, self.path / SAMPLES
+        if not fresh:
+            absorb(self.path)
+        shutil.rmtree(self.path / PARTS, ignore_errors=True)  # no part is written while this process holds the lock
         if fresh:
             for name in (SUMMARY, SAMPLES, RUN):
                 (self.path / name).unlink(missing_ok=True)
@@ -176,28 +183,32 @@ class RunFolder:
             write_json(run_file, manifest)
             finished: dict[str, Json] = {}
         else:
-            stored = read_json(run_file)
-            changed = differences(stored.get("identity"), to_json(manifest["identity"]))
-            if changed:
-                listed = "".join(f"\n    - {c}" for c in changed)
-                raise RecordError(
-                    f"{self.path} holds a run of something else:{listed}",
-                    hint="pass --fresh to replace it, or --out DIR to keep both",
-                )
-            if stored.get("selection") != to_json(manifest.get("selection")):
-                write_json(run_file, {**stored, "selection": manifest.get("selection")})
+            self._continue(manifest)
             finished = {i: line for i, line in self.read_samples().items() if line["status"] != "failed"}
-            self._rewrite(finished)
+            write_lines(self._lines, finished)
         self._open()
         return finished
 
+    def _continue(self, manifest: Json) -> None:
+        """Check that the run that is there is the one that is asked for."""
+        stored = read_json(self.path / RUN)
+        changed = differences(stored.get("identity"), to_json(manifest["identity"]))
+        if changed:
+            listed = "".join(f"\n    - {c}" for c in changed)
+            raise RecordError(
+                f"{self.path} holds a run of something else:{listed}",
+                hint="pass --fresh to replace it, or --out DIR to keep both",
+            )
+        if stored.get("selection") != to_json(manifest.get("selection")):
+            write_json(self.path / RUN, {**stored, "selection": manifest.get("selection")})
+
     def _open(self) -> None:
-        path = self.path / SAMPLES
+        path = self._lines
         try:
             # Unbuffered: what a full disk refused must not be tried again, and fail again, when the stream is closed.
             self._stream = path.open("ab", buffering=0)
         except OSError as error:
-            raise _write_error(path, error) from error
+            raise write_error(path, error) from error
         self._syncer = Syncer(self._stream.fileno())
 
     def _close(self) -> None:
@@ -214,24 +225,13 @@ class RunFolder:
             try:
                 self._syncer.finish()
             except OSError as error:
-                raise _write_error(self.path / SAMPLES, error) from error
+                raise write_error(self._lines, error) from error
 
     def drop(self, stale: Container[str]) -> None:
         """Forget finished samples that belong together with one that is not."""
         self._close()
-        self._rewrite({i: line for i, line in self.read_samples().items() if i not in stale})
+        write_lines(self._lines, {i: line for i, line in self.read_samples().items() if i not in stale})
         self._open()
-
-    def _rewrite(self, lines: dict[str, Json]) -> None:
-        path = self.path / SAMPLES
-        data = b"".join(_line(line) for line in lines.values())
-        try:
-            if not path.is_file() or path.read_bytes() != data:
-                temporary = path.with_name(path.name + ".tmp")
-                temporary.write_bytes(data)
-                temporary.replace(path)
-        except OSError as error:
-            raise _write_error(path, error) from error
 
     def append(self, line: Json) -> Json:
         """Append one sample. Returns the line as it will be read back.
@@ -247,7 +247,7 @@ class RunFolder:
                 unwritten = unwritten[self._stream.write(unwritten) :]
             self._syncer.request()
         except OSError as error:
-            raise _write_error(self.path / SAMPLES, error) from error
+            raise write_error(self._lines, error) from error
         stored: Json = json.loads(data)
         return stored
 
@@ -257,26 +257,7 @@ class RunFolder:
         Raises:
             RecordError: a line before the last is damaged.
         """
-        path = self.path / SAMPLES
-        if not path.is_file():
-            return {}
-        raw = path.read_bytes()
-        lines = raw.split(b"\n")
-        torn = lines.pop()  # empty when the file ends in a newline
-        found: dict[str, Json] = {}
-        for number, data in enumerate(lines, start=1):
-            try:
-                line = json.loads(data)
-                if line["status"] not in STATUSES:
-                    raise ValueError(line["status"])
-                found[line["id"]] = line
-            except (ValueError, KeyError, TypeError) as error:
-                if number == len(lines) and not torn:
-                    break
-                raise RecordError(
-                    f"{path} line {number} is damaged", hint="pass --fresh to score this run again"
-                ) from error
-        return found
+        return read_lines(self._lines)
 
     def write_summary(self, summary: Json) -> None:
         self.flush()
@@ -294,11 +275,51 @@ class RunFolder:
         return bool(counts["ok"] + counts["empty"] + counts["failed"] == counts["expected"])
 
 
+def read_lines(path: Path) -> dict[str, Json]:
+    """The samples of a file of lines by id; see :meth:`RunFolder.read_samples`."""
+    if not path.is_file():
+        return {}
+    raw = path.read_bytes()
+    lines = raw.split(b"\n")
+    torn = lines.pop()  # empty when the file ends in a newline
+    found: dict[str, Json] = {}
+    for number, data in enumerate(lines, start=1):
+        try:
+            line = json.loads(data)
+            if line["status"] not in STATUSES:
+                raise ValueError(line["status"])
+            found[line["id"]] = line
+        except (ValueError, KeyError, TypeError) as error:
+            if number == len(lines) and not torn:
+                break
+            raise RecordError(
+                f"{path} line {number} is damaged", hint="pass --fresh to score this run again"
+            ) from error
+    return found
+
+
+def write_lines(path: Path, lines: Mapping[str, Json]) -> None:
+    """Replace a file of lines as a whole. One that already holds the same bytes is left alone."""
+    data = b"".join(_line(line) for line in lines.values())
+    try:
+        if not path.is_file() or path.read_bytes() != data:
+            temporary = path.with_name(path.name + ".tmp")
+            temporary.write_bytes(data)
+            temporary.replace(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
 def _line(line: Json) -> bytes:
     return (json.dumps(to_json(line), ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _take_lock(lock: Any, path: Path) -> None:
+def take_lock(lock: Any, path: Path) -> None:
+    """Hold an open lock file alone, until it is closed.
+
+    Raises:
+        RecordError: somebody else holds it.
+    """
     try:
         import fcntl
     except ModuleNotFoundError:  # Windows has no flock; the atomic writes still hold

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,7 @@ from dabench.errors import DabenchError, UsageError
 if TYPE_CHECKING:
     from dabench.protocols import Protocol
     from dabench.run import Run
+    from dabench.shards import Shard
     from dabench.types import DepthModel, PairModel
 
 DEFAULT_MODELS = ("depth-anything-v2-tiny", "location-prior", "constant")
@@ -78,6 +80,10 @@ def eval_command(
         Path | None, typer.Option(help="File with sample ids, one a line; only those are read and scored.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Score the first N samples.")] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Score one share of the samples, as one of several processes.", metavar="RANK/NUMBER"),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the records.")] = DEFAULT_OUT,
     keep_predictions: Annotated[
         bool, typer.Option("--keep-predictions", help="Keep every map in OUT/<model>/predictions, to be scored again.")
@@ -92,8 +98,10 @@ def eval_command(
     from dabench.cli.console import messages, results
     from dabench.cli.table import failures, results_table
     from dabench.registry import is_network_file
+    from dabench.shards import Shard, all_complete, completed, present, wait_for_others
     from dabench.types import MAP_OUTPUTS
 
+    part = Shard.parse(shard) if shard is not None else Shard.of_torchrun()
     recipes, named = choose_protocols(dataset or [], protocol or [])
     names = list(dict.fromkeys(model or ([] if predictions else DEFAULT_MODELS)))
     if subset is not None and limit is not None:
@@ -132,7 +140,7 @@ def eval_command(
     recipes = check_datasets(recipes, named, data_root, ids, report)
     options: dict[str, Any] = {
         "checkpoint": checkpoint,
-        "device": device,
+        "device": device if part is None else _device_of(part, device),
         "precision": precision,
         "input_size": input_size,
         "compile": compile,
@@ -147,9 +155,15 @@ def eval_command(
         "batch_size": batch_size,
         "workers": workers,
         "keep_predictions": keep_predictions,
+        "shard": part,
     }
+    launched = part if part is not None and part.call else None
     runs: list[Run] = []
-    try:
+    begun: list[tuple[str, str]] = []
+    with ExitStack() as stack:
+        if launched is not None:
+            stack.enter_context(present(out, launched))
+        stack.enter_context(_interruptible())
         for name in names or [PREDICTIONS]:
             options["output"] = output_kind if predictions is None and is_network_file(name) else None
             try:
@@ -160,20 +174,30 @@ def eval_command(
             except DabenchError as error:
                 report(name, error)
                 continue
-            settings = {"device": str(getattr(loaded, "device", "cpu")), "precision": precision}
+            used = str(getattr(loaded, "device", "cpu"))
+            # Which GPU of several computed a sample is no property of the run that they share.
+            settings = {"device": used if part is None else used.split(":")[0], "precision": precision}
             try:
                 fitting = drop_unfit(loaded, recipes, named)
                 done = _run(loaded, fitting, report=report, settings=settings, request=request_of(options), **common)
                 runs += done
+                begun += [(loaded.info.name, recipe.id) for recipe in fitting]
                 _tell_kept(loaded, done)
             except DabenchError as error:
                 report(name, error)
             finally:
                 loaded.close()
-    except KeyboardInterrupt:
-        stderr.print("interrupted; what was finished is kept, the same command continues from there", markup=False)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    if as_json:
+        if launched is not None:
+            if launched.rank:  # the first rank shows what came out
+                raise typer.Exit(problems[0].exit_code if problems and not begun else 0)
+            wait_for_others(out, launched, lambda: all_complete(out, begun, but=len(problems)))
+            runs = completed(out, begun)
+    missing = len(begun) - len(runs) - len(problems)
+    if part is not None and missing > 0:
+        stderr.print(f"this share is scored; {missing} of {len(begun)} runs wait for other shares", markup=False)
+        if launched is not None:
+            stderr.print("some processes ended early; the same command scores what is missing", markup=False)
+    if as_json and (runs or part is None):
         typer.echo(json.dumps([run.summary for run in runs], indent=2, ensure_ascii=False))
     elif runs:
         results().print(results_table(runs))
@@ -183,7 +207,29 @@ def eval_command(
         stderr.print(f"records: {out}", markup=False)
     if problems:
         raise typer.Exit(1 if runs else problems[0].exit_code)
-    raise typer.Exit(0 if all(run.ok for run in runs) else 1)
+    raise typer.Exit(0 if all(run.ok for run in runs) and not (launched is not None and missing > 0) else 1)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        from dabench.cli.console import messages
+
+        messages().print("interrupted; what was finished is kept, the same command continues from there", markup=False)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _device_of(part: Shard, device: str) -> str:
+    """One GPU for each process of a machine, where no other is asked for."""
+    if device not in ("auto", "cuda"):
+        return device
+    import torch
+
+    if not torch.cuda.is_available():
+        return device
+    return f"cuda:{part.local_rank % torch.cuda.device_count()}"
 
 
 def _run(
@@ -200,8 +246,10 @@ def _run(
     def failed(recipe: Protocol, error: DabenchError) -> None:
         report(f"{model.info.name} on {recipe.id}", error)
 
+    part = options["shard"]
     with PassesProgress(messages(), model.info.name) as bars:
-        return evaluate_many(model, recipes, progress=bars.update, on_error=failed, **options)
+        show = bars.update if part is None or not part.call or part.rank == 0 else None
+        return evaluate_many(model, recipes, progress=show, on_error=failed, **options)
 
 
 def _tell_kept(model: DepthModel | PairModel, runs: Sequence[Run]) -> None:
