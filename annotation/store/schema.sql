@@ -108,6 +108,9 @@ CREATE TABLE pairs (
     purpose TEXT NOT NULL DEFAULT 'label' CHECK (purpose IN ('label', 'gold', 'qualification')),
     state TEXT NOT NULL CHECK (state IN ('proposed', 'queued', 'answered', 'agreed', 'disputed', 'adjudicated', 'final', 'dropped')),
     position INTEGER NOT NULL,         -- order of asking: by image, scenes interleaved
+    wanted INTEGER,                    -- people that the policy wants in all; NULL: as many as it asks at first
+    taken INTEGER NOT NULL DEFAULT 0,  -- assignments after `asked_from` that are open or done, without repeats
+    asked_from INTEGER NOT NULL DEFAULT 0,    -- newest assignment when the pair was reopened: up to it nothing counts
     more TEXT NOT NULL DEFAULT '{}',   -- fields of an imported pair that we do not know
     created_by TEXT NOT NULL,
     created INTEGER NOT NULL,
@@ -115,6 +118,30 @@ CREATE TABLE pairs (
 ) STRICT;
 CREATE INDEX pairs_queue ON pairs (project, state, position);
 CREATE INDEX pairs_of_image ON pairs (image);
+CREATE INDEX pairs_open ON pairs (project, position) WHERE purpose = 'label' AND state IN ('queued', 'answered');
+CREATE INDEX pairs_of_test ON pairs (project, purpose) WHERE purpose <> 'label';
+
+CREATE TABLE scene_counts (            -- label pairs by scene and state, kept by the triggers below
+    project INTEGER NOT NULL, scene TEXT NOT NULL, state TEXT NOT NULL, pairs INTEGER NOT NULL,
+    PRIMARY KEY (project, scene, state)
+) STRICT;
+CREATE TRIGGER pairs_counted AFTER INSERT ON pairs WHEN NEW.purpose = 'label' BEGIN
+    INSERT INTO scene_counts VALUES (NEW.project, (SELECT scene FROM images WHERE sha256 = NEW.image), NEW.state, 1)
+    ON CONFLICT DO UPDATE SET pairs = pairs + 1;
+END;
+CREATE TRIGGER pairs_recounted AFTER UPDATE OF state, purpose ON pairs BEGIN
+    UPDATE scene_counts SET pairs = pairs - 1
+    WHERE project = OLD.project AND scene = (SELECT scene FROM images WHERE sha256 = OLD.image) AND state = OLD.state
+        AND OLD.purpose = 'label';
+    INSERT INTO scene_counts SELECT NEW.project, scene, NEW.state, 1 FROM images
+    WHERE sha256 = NEW.image AND NEW.purpose = 'label'
+    ON CONFLICT DO UPDATE SET pairs = pairs + 1;
+END;
+CREATE TRIGGER scenes_recounted AFTER UPDATE OF scene ON images WHEN OLD.scene <> NEW.scene BEGIN
+    DELETE FROM scene_counts WHERE scene IN (OLD.scene, NEW.scene);
+    INSERT INTO scene_counts SELECT p.project, i.scene, p.state, count(*) FROM pairs p JOIN images i ON i.sha256 = p.image
+    WHERE p.purpose = 'label' AND i.scene IN (OLD.scene, NEW.scene) GROUP BY p.project, i.scene, p.state;
+END;
 
 CREATE TABLE votes (
     pair TEXT NOT NULL REFERENCES pairs (id),
@@ -137,9 +164,28 @@ CREATE TABLE assignments (
     issued INTEGER NOT NULL,
     lease_until INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('open', 'done', 'returned', 'expired')),
+    proposed TEXT CHECK (proposed IS NULL OR proposed IN ('a', 'b', 'equal')),   -- what an open check shows
     UNIQUE (pair, person, round)
 ) STRICT;
 CREATE INDEX assignments_of_person ON assignments (person, state);
+CREATE INDEX assignments_in_order ON assignments (person);
+CREATE INDEX assignments_leased ON assignments (lease_until) WHERE state = 'open' AND kind IN ('label', 'check');
+
+CREATE TABLE progress (                -- assignments of a person in a project, without the qualification
+    project INTEGER NOT NULL, person INTEGER NOT NULL,
+    issued INTEGER NOT NULL DEFAULT 0, -- ever, each counted once
+    done INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (project, person)
+) STRICT;
+
+CREATE TABLE qualifications (          -- complete rounds
+    project INTEGER NOT NULL REFERENCES projects (id),
+    person INTEGER NOT NULL REFERENCES people (id),
+    try INTEGER NOT NULL,              -- 1, 2, ...; the round of its assignments
+    "right" INTEGER NOT NULL, "of" INTEGER NOT NULL, passed INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (project, person, try)
+) STRICT;
 
 CREATE TABLE responses (               -- append-only: undo and change are new rows
     uuid TEXT PRIMARY KEY,             -- made by the client
@@ -158,11 +204,14 @@ CREATE TABLE responses (               -- append-only: undo and change are new r
     received_at INTEGER NOT NULL,
     active_ms INTEGER, wall_ms INTEGER CHECK (wall_ms IS NULL OR active_ms IS NULL OR (0 <= active_ms AND active_ms <= wall_ms)),
     late INTEGER NOT NULL DEFAULT 0,   -- came after the lease had ended
+    surplus INTEGER NOT NULL DEFAULT 0,       -- more than was asked for when it came
+    seq INTEGER NOT NULL UNIQUE REFERENCES events (seq),   -- its event; the order of answers
     client TEXT NOT NULL DEFAULT '{}', -- viewport, zoom, key, input, blurs, aids, build, version of the instructions
     supersedes TEXT REFERENCES responses (uuid)
 ) STRICT;
 CREATE INDEX responses_of_pair ON responses (pair);
 CREATE INDEX responses_of_person ON responses (person, received_at);
+CREATE INDEX responses_in_order ON responses (person, seq);
 CREATE TRIGGER responses_are_final BEFORE UPDATE ON responses BEGIN SELECT RAISE(ABORT, 'responses are append-only'); END;
 CREATE TRIGGER responses_are_kept BEFORE DELETE ON responses BEGIN SELECT RAISE(ABORT, 'responses are append-only'); END;
 

@@ -30,7 +30,7 @@ def handles(kind: str) -> Callable[[H], H]:
 
 def apply(connection: sqlite3.Connection, event: Event) -> None:
     """Apply one event. Raises ValueError for a kind that nobody handles."""
-    from . import images, pairs, people, releases, study  # noqa: F401  (they register their handlers)
+    from . import images, pairs, people, releases, study, work  # noqa: F401  (they register their handlers)
 
     if event.kind not in HANDLERS:
         raise ValueError(f"no handler for events of kind '{event.kind}'")
