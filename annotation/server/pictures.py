@@ -6,6 +6,7 @@ the log, which takes its pairs out of the queue.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -54,10 +55,8 @@ class Pictures:
         """
         row = self._usable_row(sha256)
         file = self.study.cache / "work" / f"{sha256}.jpg"
-        try:
+        with contextlib.suppress(OSError):
             return file.read_bytes()
-        except FileNotFoundError:
-            pass
         picture = Image.fromarray(self._pixels(row))
         picture.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
@@ -158,4 +157,5 @@ def keep(file: Path, content: bytes) -> None:
         fresh.replace(file)
     except OSError as error:
         log.warning("%s is not kept: %s", file.name, error.strerror or error)
-        fresh.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink()

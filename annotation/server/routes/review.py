@@ -36,10 +36,10 @@ def disputes(
 
 @router.post("/api/decisions")
 def decisions(body: Decision, server: Shared, caller: Signed) -> dict[str, Any]:
-    state = queue.decide(
-        server.study, caller.id, body.uuid.lower(), body.pair, body.result, body.reason, relation=body.relation
+    decided = queue.decide(
+        server.study, caller.id, body.uuid.lower(), body.pair, body.result, body.reason, body.relation
     )
-    return {"pair": body.pair, "state": state}
+    return {"pair": decided.pair, "state": decided.state}
 
 
 @router.get("/api/projects/{project}/dashboard")

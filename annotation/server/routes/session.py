@@ -89,12 +89,7 @@ def _projects(server: Server, caller: Caller) -> list[dict[str, Any]]:
         settings = ProjectSettings.from_dict(json.loads(row["settings"]))
         if settings.members and caller.alias not in settings.members and caller.role == "annotator":
             continue
-        state_of = getattr(queue, "qualification_state", None)
-        qualification = (
-            state_of(server.study, row["id"], caller.id)
-            if state_of
-            else queue.QualificationState("none", 0, 0, 1, 0, 0)
-        )
+        qualification = queue.qualification_state(server.study, row["id"], caller.id)
         found.append(
             {
                 "id": row["id"],

@@ -14,6 +14,8 @@ from ..allow import Shared, Signed
 from ..bodies import JS_INTEGER, Assignments, GivenAnswer, PlacedPair, Undo, WantedTasks
 
 router = APIRouter()
+ROUNDS = 20
+"""How often tasks are asked for again when pictures are damaged: a whole folder may be, and the person waits."""
 Project = Annotated[int, Path(ge=1, le=JS_INTEGER)]
 
 
@@ -30,14 +32,14 @@ def tasks(project: Project, body: WantedTasks, server: Shared, caller: Signed) -
     """Up to ``n`` tasks, leased. A task whose picture turns out to be damaged is given back and another one is taken,
     so that nobody is asked about a picture that cannot be shown.
     """
-    while True:
+    for _ in range(ROUNDS):
         batch = queue.next_tasks(server.study, project, caller.id, body.n)
-        bad = [task.assignment for task in batch.tasks if not server.pictures.usable(task.image)]
-        if not bad:
+        good = [task for task in batch.tasks if server.pictures.usable(task.image)]
+        if len(good) == len(batch.tasks):
             break
-        queue.give_back(server.study, caller.id, bad)
+        queue.give_back(server.study, caller.id, [task.assignment for task in batch.tasks if task not in good])
     return {
-        "tasks": [task_json(task) for task in batch.tasks],
+        "tasks": [task_json(task) for task in good],
         "done": batch.done,
         "left": batch.left,
         "waiting": batch.waiting,
@@ -113,3 +115,32 @@ def pairs(project: Project, body: PlacedPair, server: Shared, caller: Signed) ->
         body.layered,
     )
     return {"pair": pair}
+
+
+@router.get("/api/projects/{project}/placed")
+def placed(
+    project: Project, server: Shared, caller: Signed, n: Annotated[int, Query(ge=1, le=500)] = 200
+) -> dict[str, Any]:
+    """The pairs that the caller has placed by hand, newest first. Nothing in it says what anybody answered."""
+    server.study.project(project)
+    rows = server.study.store.query(
+        "SELECT p.id, p.image, i.scene, p.a_row, p.a_col, p.b_row, p.b_col, p.reason, p.layered, p.created "
+        "FROM pairs p JOIN images i ON i.sha256 = p.image "
+        "WHERE p.project = ? AND p.route = 'manual' AND p.created_by = ? ORDER BY p.created DESC, p.position DESC LIMIT ?",
+        project, caller.alias, n,
+    )  # fmt: skip
+    return {
+        "pairs": [
+            {
+                "pair": row["id"],
+                "image": row["image"],
+                "scene": row["scene"],
+                "a": point((row["a_row"], row["a_col"])),
+                "b": point((row["b_row"], row["b_col"])),
+                "reason": row["reason"],
+                "layered": bool(row["layered"]),
+                "created": row["created"],
+            }
+            for row in rows
+        ]
+    }
