@@ -13,7 +13,7 @@ from dabench.scoring.statistics import wilson_interval
 
 from .agreement import Table, first_two_agreement
 from .estimates import Estimate, share
-from .reading import SETTLED, Material, PairRow
+from .reading import SETTLED, WORK, Material, PairRow
 
 ACCURACIES = (0.85, 0.90, 0.95, 0.97)
 RHO = 0.3
@@ -105,7 +105,7 @@ def forecast(
     known = math.isfinite(error.used)
     settled = [pair for pair in material.wanted if pair.state in SETTLED]
     ids = {pair.id for pair in settled}
-    given = sum(a.pair in ids and a.round == 1 for a in material.answers)
+    given = sum(a.pair in ids and a.kind in WORK for a in material.answers)
     return {
         "rho": RHO,
         "design_effect": effect,

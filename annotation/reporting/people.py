@@ -19,6 +19,8 @@ PAUSE_MS = 30 * 60_000
 BLOCK = 50
 FEW = 20
 """Fewer answers raise no flag."""
+LOW_GOLD, LOW_REPEAT = 0.90, 0.85
+"""Somebody is flagged once the whole interval of their accuracy or consistency lies below."""
 Item = tuple[str, str]
 
 
@@ -55,7 +57,7 @@ def _person(
     repeats = [
         answer.answer == first[(answer.pair, answer.relation), answer.person]
         for answer in answers
-        if answer.round > 1 and ((answer.pair, answer.relation), answer.person) in first
+        if answer.kind == "repeat" and ((answer.pair, answer.relation), answer.person) in first
     ]
     found: dict[str, Any] = {
         "alias": person.alias,
@@ -141,9 +143,9 @@ def flags(person: dict[str, Any]) -> list[str]:
     said = []
     shown = plain(person)
     gold, fast, first, repeat = (shown[key] for key in ("gold", "fast", "first_rate", "repeat"))
-    if gold["n"] >= 5 and gold["high"] < 0.95:
+    if gold["n"] >= 5 and gold["high"] < LOW_GOLD:
         said.append(f"{gold['value']:.0%} right on {gold['n']} hidden pairs with a known answer")
-    if repeat["n"] >= 5 and repeat["high"] < 0.95:
+    if repeat["n"] >= 5 and repeat["high"] < LOW_REPEAT:
         said.append(f"only {repeat['value']:.0%} of {repeat['n']} repeated pairs answered as before")
     if first["n"] >= FEW and not first["low"] <= 0.5 <= first["high"] and abs(first["value"] - 0.5) > 0.1:
         said.append(f"answers A in {first['value']:.0%} of {first['n']} answers, where half is expected")

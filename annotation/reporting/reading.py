@@ -16,6 +16,10 @@ SETTLED = frozenset({"final", "dropped"})
 """States in which nobody will be asked about a pair again, so that its answers may be shown."""
 
 
+WORK = frozenset({"label", "check"})
+"""Kinds of assignments that make labels."""
+
+
 @dataclass(frozen=True)
 class PairRow:
     """A pair. ``a`` and ``b`` are (row, col) in its ``width`` x ``height`` image; areas are of the points' regions."""
@@ -40,7 +44,11 @@ class PairRow:
 
 @dataclass(frozen=True)
 class AnswerRow:
-    """A live answer. ``answer`` is on points a and b, ``shown`` as the person saw it; times in milliseconds."""
+    """A live answer. ``answer`` is on points a and b, ``shown`` as the person saw it; times in milliseconds.
+
+    ``round`` 1 is the first time that a person saw the pair; later ones are hidden repeats, or come from a pair that
+    was reopened.
+    """
 
     pair: str
     person: int

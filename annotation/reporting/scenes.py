@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .estimates import quantile, share
-from .reading import STATES, AnswerRow, Material, PairRow, targets
+from .reading import STATES, WORK, AnswerRow, Material, PairRow, targets
 
 OPEN = ("queued", "answered")
 IDLE_MS = 60_000
@@ -47,6 +47,8 @@ def scene_progress(material: Material, per_pair: float, kept: float, level: floa
     Args:
         per_pair: expected answers of a pair under the policy.
         kept: expected share of pairs that become final.
+
+    ``hours_left`` includes the hidden tests and repeats that come between; it is of one person.
     """
     wanted = targets(material)
     pairs_of: dict[str, list[PairRow]] = {scene: [] for scene in sorted({*wanted, *material.images})}
@@ -55,12 +57,25 @@ def scene_progress(material: Material, per_pair: float, kept: float, level: floa
     scene_of = {pair.id: pair.scene for pair in material.wanted}
     answers_of: dict[str, list[AnswerRow]] = {scene: [] for scene in pairs_of}
     for answer in material.answers:
-        if answer.pair in scene_of and answer.round == 1:
+        if answer.pair in scene_of and answer.kind in WORK:
             answers_of[scene_of[answer.pair]].append(answer)
     anywhere = active_seconds(material.answers)
+    hidden = material.settings.repeat_share
+    if any(pair.purpose == "gold" for pair in material.pairs.values()):
+        hidden += material.settings.gold_share
+    overhead = 1.0 / max(1.0 - hidden, 0.1)
     return [
         _scene(
-            scene, pairs, answers_of[scene], wanted.get(scene), material.images[scene], per_pair, kept, anywhere, level
+            scene,
+            pairs,
+            answers_of[scene],
+            wanted.get(scene),
+            material.images[scene],
+            per_pair,
+            kept,
+            anywhere,
+            overhead,
+            level,
         )
         for scene, pairs in pairs_of.items()
     ]
@@ -75,6 +90,7 @@ def _scene(
     per_pair: float,
     kept: float,
     anywhere: list[float],
+    overhead: float,
     level: float,
 ) -> dict[str, Any]:
     states = states_of(pairs)
@@ -99,7 +115,7 @@ def _scene(
         "short": 0 if missing is None else max(math.ceil(missing - coming), 0),
         "answers": len(answers),
         "answers_left": math.ceil(left),
-        "hours_left": 0.0 if not left else left * float(np.mean(each)) / 3600.0 if each else math.nan,
+        "hours_left": 0.0 if not left else overhead * left * float(np.mean(each)) / 3600.0 if each else math.nan,
         "skip_rate": share(sum(a.shown == "skip" for a in answers), len(answers), level),
         "seconds": quantile(seconds, 0.5),
         "pairs_per_image": len(pairs) / len(sizes) if sizes else math.nan,

@@ -6,12 +6,12 @@ from collections import Counter
 from typing import Any
 
 from .estimates import share
-from .reading import Material
+from .reading import WORK, Material
 
 
 def skip_report(material: Material, level: float) -> dict[str, Any]:
-    """Reasons of live first answers, the most frequent first, and how often people skipped or saw no difference."""
-    given = [a for a in material.answers if a.round == 1 and material.pairs[a.pair].purpose == "label"]
+    """Reasons of skips, the most frequent first, and how often people skipped or saw no difference."""
+    given = [answer for answer in material.answers if answer.kind in WORK]
     reasons = Counter(a.reason or "no reason" for a in given if a.shown == "skip")
     total = reasons.total()
     return {
