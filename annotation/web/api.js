@@ -56,9 +56,13 @@ async function change(method, path, body, options) {
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 403 || !current || options?.keepalive) throw error;
     // A sign-in in another tab gives a new request token: fetch it, and try once more if it differs.
-    const before = current.csrf;
+    const before = current;
     await session({ fresh: true });
-    if (current.csrf === before) throw error;
+    if (current.csrf === before.csrf) throw error;
+    if (current.person.alias !== before.person.alias) {
+      current = before;   // what this page holds belongs to somebody else
+      throw new ApiError("signed-out", "Another person has signed in here.", { status: 401, hint: "Sign in again to go on." });
+    }
     return send(method, path, body ?? {}, options);
   }
 }
