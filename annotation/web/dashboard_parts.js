@@ -155,7 +155,7 @@ export function control(data) {
   const wrong = data.control?.wrong;
   if (!data.control?.pairs || !known(wrong?.value)) return [];
   return [el("p", { class: "notice" }, el("span", {}, "Control pairs, on which all models agreed: all of them were wrong together in ",
-    el("strong", {}, percent(wrong.value)), ` (${interval(wrong)}) of ${plural(data.control.pairs, "pair")}.`))];
+    el("strong", {}, percent(wrong.value)), ` (${interval(wrong)}) of ${plural(wrong.n, "settled pair")}.`))];
 }
 
 export function forecast(data) {

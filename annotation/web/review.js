@@ -24,6 +24,7 @@ let at = 0;
 let relation = "closer";
 let armed = null;       // a, b, equal, drop or reopen: chosen, and still without a reason
 let sending = false;
+let unsent = null;      // a decision without a reply, and its id: a second try is the same decision
 let picture = null;
 
 const soft = (text) => text.replaceAll("_", "_\u200b");   // a long name may break after an underscore
@@ -36,10 +37,19 @@ function reasonsFor(result) {
   return REASONS.label;
 }
 
+const fetchState = async (name) => (await get(`/api/projects/${project.id}/disputes?state=${name}`)).disputes;
+
+// A decision moves a pair on to final or dropped at once; "adjudicated" shows those that got there by a person.
+async function fetchPairs() {
+  if (state !== "adjudicated") return fetchState(state);
+  const found = (await Promise.all(["adjudicated", "final", "dropped"].map(fetchState))).flat();
+  return found.filter((one) => one.decisions.some((made) => made.policy === "adjudication"));
+}
+
 async function load(keep = null) {
-  const found = await attempt(byId("message"), () => get(`/api/projects/${project.id}/disputes?state=${state}`));
+  const found = await attempt(byId("message"), fetchPairs);
   if (!found) return;
-  disputes = found.disputes;
+  disputes = found;
   at = Math.max(0, disputes.findIndex((one) => one.pair === keep));
   await show();
 }
@@ -145,15 +155,18 @@ async function decide(reason) {
   if (!armed || !one || sending) return;
   sending = true;
   const result = armed;
-  const body = { uuid: uuid(), pair: one.pair, relation, result, reason };
+  const what = JSON.stringify([one.pair, relation, result, reason]);
+  if (unsent?.what !== what) unsent = { what, uuid: uuid() };
+  const body = { uuid: unsent.uuid, pair: one.pair, relation, result, reason };
   const done = await attempt(byId("message"), () => post("/api/decisions", body));
   sending = false;
   if (!done) return;   // what was chosen stays chosen
+  unsent = null;
   byId("reason").value = "";
   byId("message").replaceChildren();
-  const words = { a: "A is closer", b: "B is closer", equal: "same distance", drop: "dropped", reopen: "reopened" }[result];
+  const words = { a: "A is closer", b: "B is closer", equal: "same distance", drop: "dropped", reopen: "reopened, people are asked afresh" }[result];
   byId("last").textContent = `Saved: ${words}, ${reason}.`;
-  if (done.state === state) { await load(one.pair); byId("title").focus(); return; }
+  if (done.state === one.state && one.relations.length > 1) { await load(one.pair); byId("title").focus(); return; }
   const later = disputes[at + 1]?.pair ?? disputes[at - 1]?.pair ?? null;
   await load(later);
   (current() ? byId("title") : byId("nothing")).focus();

@@ -16,7 +16,7 @@ const of = (rows, relation) => rows.filter((row) => row.relation === relation);
 // The first answer that names a point: what "keep" keeps.
 export function firstLabel(dispute, relation) {
   const made = of(dispute.decisions, relation).at(-1);
-  if (made && (made.result === "a" || made.result === "b")) return { answer: made.result, who: "the decision" };
+  if (made && (made.result === "a" || made.result === "b")) return { answer: made.result, who: "the label" };
   const first = of(dispute.answers, relation).filter((one) => one.answer === "a" || one.answer === "b")
     .sort((one, other) => (one.at ?? 0) - (other.at ?? 0))[0];
   return first ? { answer: first.answer, who: "the first answer" } : null;
@@ -24,18 +24,17 @@ export function firstLabel(dispute, relation) {
 
 // The decisions that can be made now, each with its key.
 export function waysOut(dispute, relation) {
-  const settled = dispute.state !== "disputed";
   const first = firstLabel(dispute, relation);
   const note = (answer) => (first ? `${first.answer === answer ? "keeps" : "flips"} ${first.who}` : "");
   const also = (answer) => (first ? (first.answer === answer ? "k" : "f") : "");
   const closer = relation === "closer" ? "is closer" : "is closer here";
-  const ways = [
+  return [
     { result: "a", key: "A", also: also("a"), mark: pointName("a"), title: closer, note: note("a") },
     { result: "b", key: "B", also: also("b"), mark: pointName("b"), title: closer, note: note("b") },
-    { result: "equal", key: "E", mark: null, title: "Same distance", note: "" },
-    { result: "drop", key: "D", mark: null, title: "Drop the pair", note: "it stays in the study, with the reason" },
+    { result: "equal", key: "E", mark: null, title: "Same distance", note: "kept, but not in the release" },
+    { result: "drop", key: "D", mark: null, title: "Drop the pair", note: "stays in the study, with the reason" },
+    { result: "reopen", key: "R", mark: null, title: "Reopen", note: "people are asked afresh" },
   ];
-  return settled ? [...ways, { result: "reopen", key: "R", mark: null, title: "Reopen", note: "back to the disputes" }] : ways;
 }
 
 const cells = (...values) => values.map((value) => el("td", {}, value));
