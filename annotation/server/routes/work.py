@@ -126,7 +126,8 @@ def placed(
     rows = server.study.store.query(
         "SELECT p.id, p.image, i.scene, p.a_row, p.a_col, p.b_row, p.b_col, p.reason, p.layered, p.created "
         "FROM pairs p JOIN images i ON i.sha256 = p.image "
-        "WHERE p.project = ? AND p.route = 'manual' AND p.created_by = ? ORDER BY p.created DESC, p.position DESC LIMIT ?",
+        "WHERE p.project = ? AND p.route = 'manual' AND p.created_by = ? "
+        "ORDER BY p.created DESC, p.position DESC LIMIT ?",
         project, caller.alias, n,
     )  # fmt: skip
     return {
