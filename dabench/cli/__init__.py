@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from dabench.cli import compare, data, doctor, eval, leaderboard, ls, predict, render, report, search, show
+from dabench.cli import bench, compare, data, doctor, eval, leaderboard, ls, predict, render, report, search, show
 from dabench.errors import DabenchError
 
 
@@ -44,6 +44,7 @@ def build_app() -> typer.Typer:
     app.command("show")(show.show_command)
     app.command("predict")(predict.predict_command)
     app.add_typer(data.app, name="data")
+    app.command("bench")(bench.bench_command)
     app.command("compare")(compare.compare_command)
     app.command("search")(search.search_command)
     app.command("render")(render.render)

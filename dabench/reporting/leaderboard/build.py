@@ -12,6 +12,7 @@ from dabench.reporting.leaderboard.ranking import ranked
 from dabench.reporting.leaderboard.sample_ranks import sample_ranks
 from dabench.reporting.leaderboard.table import SCENES, Cell, Column, Row, Table, ordered_columns
 from dabench.reporting.loaded import Record
+from dabench.reporting.speed import timed
 
 DATASETS = ("DA-2K", "KITTI", "NYU-D", "Sintel", "ETH3D", "DIODE")
 """The names that papers give the datasets of dabench, in the order of Depth Anything V2, Table 2."""
@@ -191,7 +192,9 @@ def measured_row(name: str, record: Record, dataset: str) -> Row:
             if place == 0:
                 _put(cells, Column(dataset, metric, group, shown=pairs and set(groups) <= set(SCENES)), entry)
     model = record.info["model"]
-    timing = record.summary.get("timing", {})
+    seconds = timed(record)
+    if seconds is None:
+        seconds = record.summary.get("timing", {}).get("median_seconds")
     environment, settings = record.info.get("environment", {}), record.info.get("settings", {})
     device = environment.get("cuda_device") if str(settings.get("device", "")).startswith("cuda") else None
     return Row(
@@ -201,7 +204,7 @@ def measured_row(name: str, record: Record, dataset: str) -> Row:
         model_id=record.model,
         parameters=model["parameters"] / 1e6 if model.get("parameters") else None,
         licence=model.get("licence"),
-        seconds=timing.get("median_seconds"),
+        seconds=seconds,
         device=str(device or settings.get("device") or "unknown device"),
         source=f"{_folder(record)}/{record.model}/{record.protocol_id}",
         note="; ".join(model.get("notes") or ()),
