@@ -21,16 +21,20 @@ def _warned(about: str, subject: str, text: str) -> Warned:
 
 
 def _shortcuts(found: dict[str, Any]) -> Iterator[Warned]:
+    """A cue that gives away the whole set is not named again for its parts."""
+    overall: set[str] = set()
     for group in found["shortcuts"]["groups"]:
-        where = "all final pairs" if group["by"] == "all" else f"{group['by']} {group['name'] or 'without a name'}"
+        everything = group["by"] == "all"
+        where = "all final pairs" if everything else f"{group['by']} {group['name'] or 'without a name'}"
         for cue in group["cues"]:
-            if cue["warn"]:
-                accuracy, n = cue["accuracy"]["value"], cue["accuracy"]["n"]
-                if accuracy > 0.5:
-                    text = f"the point that is {cue['title']} is the closer one in {accuracy:.0%} of {n} pairs"
-                else:
-                    text = f"the point that is {cue['title']} is the farther one in {1 - accuracy:.0%} of {n} pairs"
-                yield _warned("shortcuts", where, text)
+            if not cue["warn"] or cue["cue"] in overall:
+                continue
+            if everything:
+                overall.add(cue["cue"])
+            accuracy, n = cue["accuracy"]["value"], cue["accuracy"]["n"]
+            side, part = ("closer", accuracy) if accuracy > 0.5 else ("farther", 1 - accuracy)
+            text = f"the point that is {cue['title']} is the {side} one in {part:.0%} of {n} pairs"
+            yield _warned("shortcuts", where, text)
 
 
 def _people(found: dict[str, Any]) -> Iterator[Warned]:

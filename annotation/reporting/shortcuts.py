@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,9 @@ def shortcut_report(
         + [material.votes.get(pair.id, {}).get(model, "") for model in models]
         for pair, _ in final
     }
+    looks = len(CUES) * len(groups)
     shown = [
-        {"by": by, "name": name, "pairs": len(labels), **_group(said, labels, models, level, draws, seed, limit)}
+        {"by": by, "name": name, "pairs": len(labels), **_group(said, labels, models, level, draws, seed, limit, looks)}
         for by, name, labels in groups
     ]
     return {"limit": limit, "least": LEAST, "groups": shown, "pictures_left": left}
@@ -93,6 +95,7 @@ def _group(
     draws: int,
     seed: int,
     limit: float,
+    looks: int,
 ) -> dict[str, Any]:
     """Cues and experts of some pairs. An expert's tie counts as wrong; a model without a vote on any is left out."""
     hits = np.array(
@@ -102,7 +105,7 @@ def _group(
     ties = [sum(said[pair.id][len(CUES) + number] == "tie" for pair, _ in labels) for number in range(len(models))]
     return {
         "cues": [
-            {"cue": cue, "title": title, "accuracy": accuracy, "warn": gives_away(accuracy, limit)}
+            {"cue": cue, "title": title, "accuracy": accuracy, "warn": gives_away(accuracy, limit, level, looks)}
             for (cue, title), accuracy in zip(CUES.items(), found, strict=False)
         ],
         "experts": [
@@ -113,11 +116,19 @@ def _group(
     }
 
 
-def gives_away(accuracy: Estimate, limit: float) -> bool:
-    """Whether a cue is right, or wrong, more often than ``limit``, on enough pairs and beyond chance."""
-    strength = max(accuracy["value"], 1.0 - accuracy["value"])
-    beyond = accuracy["low"] > 0.5 or accuracy["high"] < 0.5
-    return bool(accuracy["n"] >= LEAST and strength > limit and beyond)
+def gives_away(accuracy: Estimate, limit: float, level: float, looks: int) -> bool:
+    """Whether a cue is right, or wrong, more often than ``limit``, on enough pairs and beyond chance.
+
+    Beyond chance: farther from one half than ``looks`` cues of no worth would come at this level (Bonferroni), by the
+    standard error of independent pairs or that of the interval over images, whichever is larger.
+    """
+    value, n = accuracy["value"], accuracy["n"]
+    if n < LEAST or not math.isfinite(accuracy["low"]) or max(value, 1.0 - value) <= limit:
+        return False
+    normal = NormalDist()
+    error = (accuracy["high"] - accuracy["low"]) / 2.0 / normal.inv_cdf(0.5 + level / 2.0)
+    farthest = normal.inv_cdf(1.0 - (1.0 - level) / (2.0 * looks)) * max(error, math.sqrt(0.25 / n))
+    return bool(abs(value - 0.5) > farthest)
 
 
 def control_report(material: Material, level: float) -> dict[str, Any]:

@@ -116,23 +116,15 @@ def times_table(times: Found) -> Table:
 
 
 def shortcuts_table(shortcuts: Found) -> Table:
-    """All final pairs, and of the scenes, strata and routes those with a warning."""
-    groups = [
-        group for group in shortcuts["groups"] if group["by"] == "all" or any(cue["warn"] for cue in group["cues"])
-    ]
-    table = _table("closer is", *(f"{group['name'] or '-'} ({group['pairs']})" for group in groups))
-    for number, cue in enumerate(groups[0]["cues"]):
-        cells = []
-        for group in groups:
-            here = group["cues"][number]
-            cells.append(f"[red]{interval(here['accuracy'])}[/]" if here["warn"] else interval(here["accuracy"]))
-        table.add_row(cue["title"], *cells)
-    for expert in groups[0]["experts"]:
-        row = [
-            next((interval(e["accuracy"]) for e in group["experts"] if e["model"] == expert["model"]), "-")
-            for group in groups
-        ]
-        table.add_row("by " + _text(expert["model"]), *row)
+    """All final pairs together; what is wrong in a part of them stands in the warnings."""
+    everything = shortcuts["groups"][0]
+    table = _table("the closer point is", "share", "pairs")
+    for cue in everything["cues"]:
+        shown = interval(cue["accuracy"])
+        table.add_row(cue["title"], f"[red]{shown}[/]" if cue["warn"] else shown, str(cue["accuracy"]["n"]))
+    for expert in everything["experts"]:
+        named = "the one that " + _text(expert["model"]) + " names"
+        table.add_row(named, interval(expert["accuracy"]), str(expert["accuracy"]["n"]))
     return table
 
 
