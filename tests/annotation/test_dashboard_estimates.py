@@ -11,20 +11,20 @@ from annotation.reporting.estimates import clustered_share, clustered_shares, pl
 from dabench.scoring.statistics import clopper_pearson, cluster_bootstrap_interval, wilson_interval
 
 
-def test_shares_have_the_intervals_of_the_harness(self) -> None:
+def test_shares_have_the_intervals_of_the_harness() -> None:
     low, high = wilson_interval(17, 20)
     assert share(17, 20, 0.95) == {"value": 0.85, "low": low, "high": high, "n": 20}
     assert share(20, 20, 0.95, exact=True)["low"] == clopper_pearson(20, 20)[0]
     assert math.isnan(share(0, 0, 0.95)["value"])
 
 
-def test_a_share_without_spread_gets_the_exact_interval_over_images(self) -> None:
+def test_a_share_without_spread_gets_the_exact_interval_over_images() -> None:
     found = clustered_share([True] * 6, list("aabbcc"), level=0.95, draws=200, seed=0)
     assert (found["value"], found["n"]) == (1.0, 6)
     assert (found["low"], found["high"]) == clopper_pearson(3, 3)
 
 
-def test_nothing_that_json_cannot_hold_remains(self) -> None:
+def test_nothing_that_json_cannot_hold_remains() -> None:
     shown = plain({"x": (np.float64("nan"), np.int64(3), float("inf"), 0.12345678), 4: True})
     assert shown == {"x": [None, 3, None, 0.123457], "4": True}
 
