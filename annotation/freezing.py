@@ -28,10 +28,10 @@ RULES = {
     "pairs": "pairs in state final; pairs for tests of people (gold, qualification) are never released",
     "label": "the newest decision of a pair names the closer point; pairs decided as equal or dropped are left out",
     "layers": "of a pair with two layers the label is that of the front one, the nearest surface at the pixel",
-    "order": "annotations.json: point1 is the closer one; pairs.csv and pairs.parquet: the closer point is A in half "
-    "of the pairs of each scene",
+    "order": "in annotations.json point1 is the closer one; in pairs.csv and pairs.parquet the closer point is A in "
+    "half of the pairs of each scene",
     "tie": "equal predicted values at both points are wrong",
-    "coordinates": "(row, col) counted from 0, whole pixels of the released image",
+    "coordinates": "points are (row, col) counted from 0, in whole pixels of the released image",
     "orientation": "the EXIF orientation was applied to the pixels once; released images are upright and carry no tag",
 }
 IMAGE_FIELDS = (

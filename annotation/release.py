@@ -31,7 +31,7 @@ class Release:
             ``changes`` against it, ``project``, its number, ``event``, the last one before it, and ``at``,
             milliseconds UTC.
         by: alias of who made it.
-        folder: where it was written.
+        folder: where it was written; of one that is read back, where it lies unless it was written elsewhere.
     """
 
     name: str

@@ -56,7 +56,7 @@ def write_release_folder(study: Study, release: Release, folder: Path) -> None:
         "responses.parquet": tables.parquet_bytes(responses, tables.RESPONSE_COLUMNS),
         "licences.csv": tables.csv_bytes(licences, COLUMNS),
     }
-    meta = _meta(study, release, pairs, images, keys, responses)
+    meta = release_meta(study, release, pairs, images, keys, responses)
     files[DATASHEET] = datasheet(meta, rows, responses, licences).encode()
     meta["digests"] = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     files[META] = (json.dumps(meta, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
@@ -122,7 +122,7 @@ def event_lines(study: Study) -> bytes:
     return gzip.compress("".join(f"{line}\n" for line in lines()).encode(), mtime=0)
 
 
-def _meta(
+def release_meta(
     study: Study,
     release: Release,
     pairs: Sequence[ReleasedPair],
@@ -130,6 +130,7 @@ def _meta(
     keys: Mapping[str, str],
     responses: Sequence[Mapping[str, Any]],
 ) -> Json:
+    """The content of ``meta.json``, but for the digests of the other files."""
     content = release.content
     described: dict[str, list[Json]] = {}
     for pair in pairs:

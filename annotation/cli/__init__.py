@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from annotation.cli import people, serve, stats
+from annotation.cli import backup, export, import_, people, serve, stats
 
 app = typer.Typer(
     name="annotate",
@@ -16,3 +16,6 @@ app.command("serve")(serve.serve)
 app.add_typer(people.people_app, name="people")
 app.add_typer(people.project_app, name="project")
 app.command("stats")(stats.stats)
+app.command("export")(export.export)
+app.command("import")(import_.import_command)
+app.command("backup")(backup.backup)

@@ -57,7 +57,7 @@ def tasks(
 
     Args:
         images: by SHA-256, with width and height.
-        responses: pair id -> answers ``{person, uuid, answer, active_ms, received_at}``; ``person`` is a number.
+        responses: pair id -> rows of the table of answers, but ``person`` is a number.
         release: name of the release, the ``model_version`` of the predictions.
         prefix: put before the path of each image, for instance ``/data/local-files/?d=set/``.
     """
@@ -77,16 +77,16 @@ def _task(
     annotations = []
     for said in responses.get(pair.id, ()):
         when = datetime.fromtimestamp(said["received_at"] / 1000, UTC).isoformat(timespec="milliseconds")
-        skipped = said["answer"] == "skip"
+        skipped = said["shown"] == "skip"
         annotations.append(
             {
-                "unique_id": said["uuid"],
+                "unique_id": said["response"],
                 "completed_by": said["person"],
                 "was_cancelled": skipped,
                 "ground_truth": False,
                 "created_at": when.replace("+00:00", "Z"),
                 "lead_time": None if said["active_ms"] is None else said["active_ms"] / 1000,
-                "result": _result(pair.id, found, size, None if skipped else found.letter(said["answer"])),
+                "result": _result(pair.id, found, size, None if skipped else said["closer"]),
             }
         )
     return {

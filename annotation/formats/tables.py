@@ -76,11 +76,14 @@ def unescaped(cell: str) -> str:
 
 def csv_bytes(rows: Sequence[Row], columns: Sequence[str]) -> bytes:
     """Rows as CSV: UTF-8, a header, line feeds, cells escaped against formulas."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([[escaped(row.get(name)) for name in columns] for row in rows])
-    return stream.getvalue().encode()
+    lines = [columns, *([escaped(row.get(name)) for name in columns] for row in rows)]
+    return "".join(f"{','.join(map(_quoted, cells))}\n" for cells in lines).encode()
+
+
+def _quoted(cell: Any) -> str:
+    """A cell in quotes where it needs them. Python's own writer leaves a lone carriage return bare."""
+    text = str(cell)
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
 
 
 def parquet_bytes(rows: Sequence[Row], columns: Mapping[str, str]) -> bytes:
@@ -156,7 +159,7 @@ def _csv_rows(path: Path) -> list[Row]:
                 continue
             if len(rows) == MOST_PAIRS:
                 raise UsageError(f"{path} has more than {MOST_PAIRS} rows", hint="split it")
-            row: Row = dict(zip(header, map(unescaped, cells), strict=False))
+            row: Row = {**dict.fromkeys(header), **dict(zip(header, map(unescaped, cells), strict=False))}
             rows.append({**row, None: cells[len(header) :]} if len(cells) > len(header) else row)  # type: ignore[dict-item]
         return rows
     except csv.Error as error:
