@@ -308,9 +308,9 @@ def tidy(folder: Path) -> None:
         shutil.rmtree(folder / PARTS, ignore_errors=True)
 
 
-def all_complete(out: Path, names: Sequence[tuple[str, str]], *, but: int = 0) -> bool:
-    """Whether the runs named by model and protocol id are complete, ``but`` for so many that had no data."""
-    return sum(RunFolder(out / model / protocol).is_complete() for model, protocol in names) >= len(names) - but
+def count_complete(out: Path, names: Sequence[tuple[str, str]]) -> int:
+    """How many of the runs named by model and protocol id are complete."""
+    return sum(RunFolder(out / model / protocol).is_complete() for model, protocol in names)
 
 
 def completed(out: Path, names: Sequence[tuple[str, str]]) -> list[Run]:

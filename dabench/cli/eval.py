@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,25 +14,18 @@ from dabench.cli.choice import (
     check_datasets,
     check_models,
     choose_protocols,
-    drop_unfit,
-    find_model,
-    load_predictions,
     read_subset,
-    request_of,
 )
 from dabench.cli.options import Checkpoint, Compile, Device, InputSize, Precision, Settings, read_settings
-from dabench.errors import DabenchError, UsageError
+from dabench.cli.scoring import Session, Wanted, interruptible
+from dabench.errors import UsageError
 
 if TYPE_CHECKING:
-    from dabench.protocols import Protocol
-    from dabench.run import Run
     from dabench.shards import Shard
-    from dabench.types import DepthModel, PairModel
 
 DEFAULT_MODELS = ("depth-anything-v2-tiny", "location-prior", "constant")
 PREDICTIONS = "predictions"
 DEFAULT_OUT = Path("runs")
-EXIT_INTERRUPTED = 130
 
 
 def eval_command(
@@ -98,7 +90,7 @@ def eval_command(
     from dabench.cli.console import messages, results
     from dabench.cli.table import failures, results_table
     from dabench.registry import is_network_file
-    from dabench.shards import Shard, all_complete, completed, present, wait_for_others
+    from dabench.shards import Shard, completed, count_complete, present, wait_for_others
     from dabench.types import MAP_OUTPUTS
 
     part = Shard.parse(shard) if shard is not None else Shard.of_torchrun()
@@ -130,14 +122,20 @@ def eval_command(
     check_models(names if predictions is None else [], output_kind)
     asked = asking_settings(names if model else [], read_settings(option), endpoint, answers)
     stderr = messages()
-    problems: list[DabenchError] = []
-
-    def report(name: str, error: DabenchError) -> None:
-        problems.append(error)
-        told = str(error) if str(error).startswith(name) else f"{name}: {error}"
-        stderr.print(f"error: {told}", markup=False, soft_wrap=True)
-
-    recipes = check_datasets(recipes, named, data_root, ids, report)
+    session = Session(
+        out,
+        part,
+        {
+            "data_root": data_root,
+            "fresh": fresh,
+            "subset": ids,
+            "limit": limit,
+            "batch_size": batch_size,
+            "workers": workers,
+            "keep_predictions": keep_predictions,
+        },
+    )
+    recipes = check_datasets(recipes, named, data_root, ids, session.report)
     options: dict[str, Any] = {
         "checkpoint": checkpoint,
         "device": device if part is None else _device_of(part, device),
@@ -146,55 +144,26 @@ def eval_command(
         "compile": compile,
         "settings": asked,
     }
-    common: dict[str, Any] = {
-        "data_root": data_root,
-        "out": out,
-        "fresh": fresh,
-        "subset": ids,
-        "limit": limit,
-        "batch_size": batch_size,
-        "workers": workers,
-        "keep_predictions": keep_predictions,
-        "shard": part,
-    }
     launched = part if part is not None and part.call else None
-    runs: list[Run] = []
-    begun: list[tuple[str, str]] = []
     with ExitStack() as stack:
         if launched is not None:
             stack.enter_context(present(out, launched))
-        stack.enter_context(_interruptible())
+        stack.enter_context(interruptible())
         for name in names or [PREDICTIONS]:
-            options["output"] = output_kind if predictions is None and is_network_file(name) else None
-            try:
-                if predictions is not None:
-                    loaded: DepthModel | PairModel = load_predictions(predictions, str(output_kind), name)
-                else:
-                    loaded = find_model(name, options, out, fresh=fresh)
-            except DabenchError as error:
-                report(name, error)
-                continue
-            used = str(getattr(loaded, "device", "cpu"))
-            # Which GPU of several computed a sample is no property of the run that they share.
-            settings = {"device": used if part is None else used.split(":")[0], "precision": precision}
-            try:
-                fitting = drop_unfit(loaded, recipes, named)
-                done = _run(loaded, fitting, report=report, settings=settings, request=request_of(options), **common)
-                runs += done
-                begun += [(loaded.info.name, recipe.id) for recipe in fitting]
-                _tell_kept(loaded, done)
-            except DabenchError as error:
-                report(name, error)
-            finally:
-                loaded.close()
+            kind = output_kind if predictions is not None or is_network_file(name) else None
+            session.score(Wanted(name, {**options, "output": kind}, predictions), recipes, named)
         if launched is not None:
             if launched.rank:  # the first rank shows what came out
-                raise typer.Exit(problems[0].exit_code if problems and not begun else 0)
-            wait_for_others(out, launched, lambda: all_complete(out, begun, but=len(problems)))
-            runs = completed(out, begun)
-    missing = len(begun) - len(runs) - len(problems)
+                raise typer.Exit(session.problems[0].exit_code if session.problems and not session.begun else 0)
+            expected = len(session.begun) - len(session.problems)
+            wait_for_others(out, launched, lambda: count_complete(out, session.begun) >= expected)
+            session.runs = completed(out, session.begun)
+    runs, problems = session.runs, session.problems
+    missing = len(session.begun) - len(runs) - len(problems)
     if part is not None and missing > 0:
-        stderr.print(f"this share is scored; {missing} of {len(begun)} runs wait for other shares", markup=False)
+        stderr.print(
+            f"this share is scored; {missing} of {len(session.begun)} runs wait for other shares", markup=False
+        )
         if launched is not None:
             stderr.print("some processes ended early; the same command scores what is missing", markup=False)
     if as_json and (runs or part is None):
@@ -210,17 +179,6 @@ def eval_command(
     raise typer.Exit(0 if all(run.ok for run in runs) and not (launched is not None and missing > 0) else 1)
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        from dabench.cli.console import messages
-
-        messages().print("interrupted; what was finished is kept, the same command continues from there", markup=False)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
 def _device_of(part: Shard, device: str) -> str:
     """One GPU for each process of a machine, where no other is asked for."""
     if device not in ("auto", "cuda"):
@@ -230,34 +188,3 @@ def _device_of(part: Shard, device: str) -> str:
     if not torch.cuda.is_available():
         return device
     return f"cuda:{part.local_rank % torch.cuda.device_count()}"
-
-
-def _run(
-    model: DepthModel | PairModel,
-    recipes: Sequence[Protocol],
-    *,
-    report: Callable[[str, DabenchError], None],
-    **options: Any,
-) -> list[Run]:
-    from dabench.cli.console import messages
-    from dabench.cli.progress import PassesProgress
-    from dabench.evaluate import evaluate_many
-
-    def failed(recipe: Protocol, error: DabenchError) -> None:
-        report(f"{model.info.name} on {recipe.id}", error)
-
-    part = options["shard"]
-    with PassesProgress(messages(), model.info.name) as bars:
-        show = bars.update if part is None or not part.call or part.rank == 0 else None
-        return evaluate_many(model, recipes, progress=show, on_error=failed, **options)
-
-
-def _tell_kept(model: DepthModel | PairModel, runs: Sequence[Run]) -> None:
-    """Say when scores come from predictions that were kept."""
-    from dabench.cli.console import messages
-    from dabench.kept import KeptModel
-
-    scored = sum(run.kept for run in runs)
-    if scored:
-        loaded = "" if not isinstance(model, KeptModel) or model.was_loaded else "; the model was not loaded"
-        messages().print(f"{model.info.name}: {scored} scores from kept predictions{loaded}", markup=False)
