@@ -83,12 +83,16 @@ def allow(request: Request) -> Caller | None:
     return caller
 
 
-def signed_in(caller: Annotated[Caller | None, Depends(allow)]) -> Caller:
+async def signed_in(caller: Annotated[Caller | None, Depends(allow)]) -> Caller:
     """For routes with a role: the caller."""
     if caller is None:
         raise Refused(401, "you are not signed in")
     return caller
 
 
+async def shared(request: Request) -> Server:
+    return server_of(request)
+
+
 Signed = Annotated[Caller, Depends(signed_in)]
-Shared = Annotated[Server, Depends(server_of)]
+Shared = Annotated[Server, Depends(shared)]
