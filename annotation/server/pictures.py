@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -28,6 +29,7 @@ QUALITY = 90
 DECODERS = 2
 KEPT_BYTES = 128 * 2**20
 MAX_PIXELS = 120_000_000
+EXPERT = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]{0,99}")
 UNDECODABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -75,9 +77,26 @@ class Pictures:
         return buffer.getvalue(), (row, col, rows, cols)
 
     def expert(self, sha256: str, model: str) -> bytes:
-        """PNG of the depth map that a model voted with. Raises NotFoundError when none was kept."""
+        """PNG of the depth map that a model voted with. Raises NotFoundError when it did not vote or none was kept.
+
+        The name leads to a file only when it is that of a model with a vote on this picture in the database.
+        """
         self._row(sha256)
-        raise NotFoundError(f"no depth map of {model} is kept for this picture")
+        voted = self.study.store.one(
+            "SELECT 1 FROM votes v JOIN pairs p ON p.id = v.pair WHERE p.image = ? AND v.model = ?", sha256, model
+        )
+        absent = NotFoundError(f"no depth map of {model} is kept for this picture")
+        if voted is None or not EXPERT.fullmatch(model):
+            raise absent
+        buffer = io.BytesIO()
+        try:
+            with Image.open(self.study.cache / "experts" / model / f"{sha256}.png", formats=("PNG",)) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    raise absent
+                picture.convert("RGB").save(buffer, "PNG", compress_level=1)
+        except UNDECODABLE as error:
+            raise absent from error
+        return buffer.getvalue()
 
     def _row(self, sha256: str) -> sqlite3.Row:
         row = self.study.store.one("SELECT sha256, file, width, height, state FROM images WHERE sha256 = ?", sha256)

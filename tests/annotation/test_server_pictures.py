@@ -231,10 +231,19 @@ def test_few_decoded_pictures_are_kept(study, monkeypatch):
     assert len(pictures._decoded) == 2
 
 
-def test_no_map_of_an_expert(browsers, study):
+def test_the_map_of_an_expert_that_voted(browsers, study):
     sha256 = first_image(study)
-    assert browsers("adam").get(f"/images/{sha256}/expert/steady.png").status_code == 404
+    url = f"/images/{sha256}/expert"
+    assert browsers("adam").get(f"{url}/steady.png").status_code == 404, "none is kept"
+    pixels = noise(12, 16)
+    for name in ("steady", "stranger"):
+        (study.cache / "experts" / name).mkdir(parents=True)
+        Image.fromarray(pixels).save(study.cache / "experts" / name / f"{sha256}.png")
+    assert np.array_equal(np.asarray(opened(browsers("adam").get(f"{url}/steady.png"))), pixels)
+    assert browsers("adam").get(f"{url}/stranger.png").status_code == 404, "it gave no vote"
     for name in ("..", "%2e%2e", "a%2fb", ".hidden", "a%00", "x" * 101):
-        assert browsers("adam").get(f"/images/{sha256}/expert/{name}.png").status_code in (404, 422), name
+        assert browsers("adam").get(f"{url}/{name}.png").status_code in (404, 422), name
+    (study.cache / "experts" / "steady" / f"{sha256}.png").write_bytes(b"\x89PNG")
+    assert browsers("adam").get(f"{url}/steady.png").status_code == 404
     with pytest.raises(NotFoundError):
         Pictures(study).expert("0" * 64, "steady")

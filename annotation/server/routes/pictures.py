@@ -45,5 +45,5 @@ def expert(
     server: Shared,
     caller: Signed,
 ) -> Response:
-    """The depth map that a model voted with, as a grey picture: white is near."""
+    """The depth map that a model voted with, in colours: warm is near."""
     return Response(server.pictures.expert(sha256, model), media_type="image/png")
