@@ -62,7 +62,7 @@ class Pictures:
         picture = Image.fromarray(self._pixels(row))
         picture.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
+        picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0)  # optimize fails on noise: its buffer is too small
         keep(file, buffer.getvalue())
         return buffer.getvalue()
 
