@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from weakref import WeakKeyDictionary
 
-from annotation.store import Store, Write
+from annotation.store import Write
 from annotation.study import Study
 
 from . import choosing, qualification, tasks
@@ -15,12 +13,9 @@ from .people import Project, Worker, alias_of, project, worker
 from .types import TaskBatch
 
 MOST_TASKS = 20
-COUNT_AT_ONCE = 500
-"""Up to so many open pairs, what is left for a person is counted in every call; beyond, twice a minute."""
-COUNT_SECONDS = 30.0
+COUNT_AT_ONCE = 200
+"""Up to so many pairs left for a person, those that others hold and scenes that are full are left out of the count."""
 DAY_MS = 86_400_000
-
-_counted: WeakKeyDictionary[Store, dict[tuple[int, int], tuple[float, int, int]]] = WeakKeyDictionary()
 
 
 def next_tasks(study: Study, project_id: int, person: int, n: int = 4) -> TaskBatch:
@@ -54,7 +49,7 @@ def next_tasks(study: Study, project_id: int, person: int, n: int = 4) -> TaskBa
         if len(held) < room:
             _fill(write, where, who, room - len(held))
         built = _renewed(write, where, who, qualified=True)
-        left = _left(study.store, write, where, who, done) + len(built)
+        left = _left(write, where, who) + len(built)
         waiting = ""
         if not built:
             waiting = "later" if choosing.others_hold_some(write, where, who) else "finished"
@@ -124,8 +119,9 @@ def _expire(write: Write, who: Worker) -> None:
 
 def _renewed(write: Write, where: Project, who: Worker, *, qualified: bool) -> list[sqlite3.Row]:
     held = tasks.open_of(write, where.id, who.id, qualification=not qualified)
-    tasks.extend(write, held, where.settings.lease_seconds)
-    return tasks.open_of(write, where.id, who.id, qualification=not qualified)
+    if tasks.extend(write, held, where.settings.lease_seconds):
+        held = tasks.open_of(write, where.id, who.id, qualification=not qualified)
+    return held
 
 
 def _fill(write: Write, where: Project, who: Worker, missing: int) -> None:
@@ -178,11 +174,8 @@ def _room_today(write: Write, where: Project, who: Worker) -> int:
     return limit - int(row["n"])
 
 
-def _left(store: Store, write: Write, where: Project, who: Worker, done: int) -> int:
-    if choosing.open_pairs(write, where) <= COUNT_AT_ONCE:
-        return choosing.count_candidates(write, where, who)
-    kept = _counted.setdefault(store, {})
-    found = kept.get((where.id, who.id))
-    if found is None or time.monotonic() - found[0] > COUNT_SECONDS:
-        found = kept[where.id, who.id] = (time.monotonic(), choosing.count_candidates(write, where, who), done)
-    return max(0, found[1] - (done - found[2]))
+def _left(write: Write, where: Project, who: Worker) -> int:
+    """Pairs that could still come: counted while they are few, else those in question that the person has not had."""
+    row = write.one("SELECT had FROM progress WHERE project = ? AND person = ?", where.id, who.id)
+    rest = choosing.open_pairs(write, where) - (0 if row is None else int(row["had"]))
+    return rest if rest > COUNT_AT_ONCE else choosing.count_candidates(write, where, who)

@@ -16,14 +16,16 @@ from annotation.store import Write
 from .order import unit
 from .people import Project, Worker
 
-LOOK_BACK = 200
+LOOK_BACK = 100
 """Pairs at the front of the queue that are looked at before the search goes on behind the person's newest pair."""
 REPEAT_WINDOW = 50
 
+# A "+" before a column keeps SQLite from choosing the index over a person's assignments, of which there are thousands,
+# where that over the few of one pair is meant.
 _ASKED = "p.project = :project AND p.purpose = 'label' AND p.state IN ('queued', 'answered')"
 _NOT_HAD = (
-    "NOT EXISTS (SELECT 1 FROM assignments a WHERE a.pair = p.id AND a.person = :person AND a.id > p.asked_from"
-    " AND a.kind IN ('label', 'check') AND a.state IN ('open', 'done'))"
+    "NOT EXISTS (SELECT 1 FROM assignments a WHERE a.pair = p.id AND a.person = :person AND +a.id > p.asked_from"
+    " AND a.kind IN ('label', 'check') AND +a.state IN ('open', 'done'))"
     " AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.pair = p.id AND d.by_person = :alias)"
 )
 _OPEN_SCENE = (
@@ -102,6 +104,7 @@ def others_hold_some(write: Write, where: Project, who: Worker) -> bool:
 
 
 def open_pairs(write: Write, where: Project) -> int:
+    """Pairs of the project that people are being asked about."""
     row = write.one(
         "SELECT coalesce(sum(pairs), 0) AS n FROM scene_counts WHERE project = ? AND state IN ('queued', 'answered')",
         where.id,
@@ -177,8 +180,8 @@ def first_answer(write: Write, pair: str, asked_from: int) -> str | None:
 def known_assignment(write: Write, pair: str, person: int, asked_from: int) -> sqlite3.Row | None:
     """An assignment of this pair that the person gave back or let expire."""
     return write.one(
-        "SELECT id, round FROM assignments WHERE pair = ? AND person = ? AND id > ? AND kind IN ('label', 'check')"
-        " AND state IN ('returned', 'expired') ORDER BY id DESC LIMIT 1",
+        "SELECT id, round FROM assignments WHERE pair = ? AND person = ? AND +id > ? AND kind IN ('label', 'check')"
+        " AND +state IN ('returned', 'expired') ORDER BY id DESC LIMIT 1",
         pair,
         person,
         asked_from,

@@ -77,8 +77,8 @@ def free_people(write: Write, pair: str, settings: ProjectSettings) -> int:
     """
     rows = write.query(
         "SELECT alias, role FROM people WHERE active AND NOT EXISTS (SELECT 1 FROM assignments a JOIN pairs p"
-        " ON p.id = a.pair WHERE a.pair = ? AND a.person = people.id AND a.id > p.asked_from"
-        " AND a.kind IN ('label', 'check') AND a.state IN ('open', 'done'))"
+        " ON p.id = a.pair WHERE a.pair = ? AND a.person = people.id AND +a.id > p.asked_from"
+        " AND a.kind IN ('label', 'check') AND +a.state IN ('open', 'done'))"
         " AND (SELECT count(*) FROM qualifications q JOIN pairs p ON p.project = q.project WHERE p.id = ?"
         " AND q.person = people.id AND NOT q.passed) < ?",
         pair,

@@ -18,7 +18,8 @@ def _pairs(write: Write, number: int) -> list[str]:
         row["id"]
         for row in write.query(
             "SELECT p.id FROM pairs p JOIN images i ON i.sha256 = p.image WHERE p.project = ?"
-            " AND p.purpose = 'qualification' AND i.state = 'ok' AND p.gold IS NOT NULL ORDER BY p.position, p.id",
+            " AND p.purpose <> 'label' AND p.purpose = 'qualification' AND i.state = 'ok'"
+            " AND p.gold IS NOT NULL ORDER BY p.position, p.id",
             number,
         )
     ]

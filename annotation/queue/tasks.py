@@ -103,9 +103,10 @@ def issue(
     return number
 
 
-def extend(write: Write, rows: Iterable[sqlite3.Row], lease_seconds: int) -> None:
-    """Renew leases of which less than half is left, so that a sign of life seldom costs an event."""
+def extend(write: Write, rows: Iterable[sqlite3.Row], lease_seconds: int) -> bool:
+    """Renew leases of which less than half is left, so that a sign of life seldom costs an event; whether any was."""
     until = write.now + 1000 * lease_seconds
     leases = [[row["id"], until] for row in rows if row["lease_until"] - write.now < 500 * lease_seconds]
     if leases:
         write.append("assignment.extended", {"leases": leases})
+    return bool(leases)

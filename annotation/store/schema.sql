@@ -175,6 +175,7 @@ CREATE TABLE progress (                -- assignments of a person in a project, 
     project INTEGER NOT NULL, person INTEGER NOT NULL,
     issued INTEGER NOT NULL DEFAULT 0, -- ever, each counted once
     done INTEGER NOT NULL DEFAULT 0,
+    had INTEGER NOT NULL DEFAULT 0,    -- pairs in question now (queued or answered) that this person holds or has answered
     PRIMARY KEY (project, person)
 ) STRICT;
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 
 from annotation import states
 from annotation.errors import StepError
@@ -23,12 +25,33 @@ def _person(connection: sqlite3.Connection, alias: str) -> int:
     return int(row["id"])
 
 
-def _recount(connection: sqlite3.Connection, pair: str) -> None:
+def _holders(connection: sqlite3.Connection, pair: str) -> set[int]:
+    """People who hold or have answered a pair that is in question."""
+    rows = connection.execute(
+        "SELECT a.person FROM pairs p JOIN assignments a ON a.pair = p.id AND +a.id > p.asked_from"
+        " WHERE p.id = ? AND p.purpose = 'label' AND p.state IN ('queued', 'answered')"
+        " AND a.kind IN ('label', 'check') AND a.state IN ('open', 'done')",
+        (pair,),
+    )
+    return {row["person"] for row in rows}
+
+
+@contextlib.contextmanager
+def _counting(connection: sqlite3.Connection, pair: str) -> Iterator[None]:
+    """Bring ``pairs.taken`` and ``progress.had`` up to date after a change to a pair or to an assignment of it."""
+    before = _holders(connection, pair)
+    yield
     connection.execute(
         "UPDATE pairs SET taken = (SELECT count(*) FROM assignments a WHERE a.pair = pairs.id AND a.id >"
         " pairs.asked_from AND a.kind IN ('label', 'check') AND a.state IN ('open', 'done')) WHERE id = ?",
         (pair,),
     )
+    after = _holders(connection, pair)
+    for person in sorted(before ^ after):
+        connection.execute(
+            "UPDATE progress SET had = had + ? WHERE person = ? AND project = (SELECT project FROM pairs WHERE id = ?)",
+            (1 if person in after else -1, person, pair),
+        )
 
 
 def _count(connection: sqlite3.Connection, assignment: sqlite3.Row, *, issued: int = 0, done: int = 0) -> None:
@@ -56,20 +79,20 @@ def assignment_issued(connection: sqlite3.Connection, event: Event) -> None:
     """
     data = event.data
     person = _person(connection, data["person"])
-    known = connection.execute("SELECT * FROM assignments WHERE id = ?", (data["id"],)).fetchone()
-    if known is None:
-        values = {name: data[name] for name in ("id", "pair", "round", "kind", "swap", "lease_until")}
-        values |= {"person": person, "issued": event.at, "state": "open", "proposed": data.get("proposed")}
-        insert(connection, "assignments", values)
-        _count(connection, _assignment(connection, data["id"]), issued=1)
-    else:
-        if known["state"] == "done" or known["person"] != person:
-            raise StepError(f"assignment {data['id']} cannot be issued again")
-        connection.execute(
-            "UPDATE assignments SET state = 'open', issued = ?, lease_until = ?, proposed = ? WHERE id = ?",
-            (event.at, data["lease_until"], data.get("proposed"), data["id"]),
-        )
-    _recount(connection, data["pair"])
+    with _counting(connection, data["pair"]):
+        known = connection.execute("SELECT * FROM assignments WHERE id = ?", (data["id"],)).fetchone()
+        if known is None:
+            values = {name: data[name] for name in ("id", "pair", "round", "kind", "swap", "lease_until")}
+            values |= {"person": person, "issued": event.at, "state": "open", "proposed": data.get("proposed")}
+            insert(connection, "assignments", values)
+            _count(connection, _assignment(connection, data["id"]), issued=1)
+        else:
+            if known["state"] == "done" or known["person"] != person:
+                raise StepError(f"assignment {data['id']} cannot be issued again")
+            connection.execute(
+                "UPDATE assignments SET state = 'open', issued = ?, lease_until = ?, proposed = ? WHERE id = ?",
+                (event.at, data["lease_until"], data.get("proposed"), data["id"]),
+            )
 
 
 @handles("assignment.extended")
@@ -85,8 +108,8 @@ def _end(connection: sqlite3.Connection, event: Event, state: str) -> None:
     for number in event.data["assignments"]:
         assignment = _assignment(connection, number)
         if assignment["state"] == "open":
-            connection.execute("UPDATE assignments SET state = ? WHERE id = ?", (state, number))
-            _recount(connection, assignment["pair"])
+            with _counting(connection, assignment["pair"]):
+                connection.execute("UPDATE assignments SET state = ? WHERE id = ?", (state, number))
 
 
 @handles("assignment.returned")
@@ -113,28 +136,33 @@ def response_given(connection: sqlite3.Connection, event: Event) -> None:
     values = {name: data[name] for name in RESPONSE_FIELDS if name in data}
     values |= {"person": _person(connection, data["person"]), "client": canonical_json(data.get("client", {}))}
     insert(connection, "responses", {**values, "received_at": event.at, "seq": event.seq})
+    with _counting(connection, assignment["pair"]):
+        if data["shown"] == "undo":
+            _take_back(connection, assignment, data["supersedes"], data["lease_until"])
+        else:
+            _let_count(connection, assignment, data["relation"], data["uuid"])
+
+
+def _take_back(connection: sqlite3.Connection, assignment: sqlite3.Row, answer: str, lease_until: int) -> None:
+    connection.execute("DELETE FROM live WHERE uuid = ?", (answer,))
+    connection.execute(
+        "UPDATE assignments SET state = 'open', lease_until = ? WHERE id = ?", (lease_until, assignment["id"])
+    )
+    if assignment["state"] == "done":
+        _count(connection, assignment, done=-1)
+
+
+def _let_count(connection: sqlite3.Connection, assignment: sqlite3.Row, relation: str, uuid: str) -> None:
     key = (assignment["pair"], assignment["person"], assignment["round"])
-    if data["shown"] == "undo":
-        connection.execute("DELETE FROM live WHERE uuid = ?", (data["supersedes"],))
-        connection.execute(
-            "UPDATE assignments SET state = 'open', lease_until = ? WHERE id = ?",
-            (data["lease_until"], assignment["id"]),
-        )
-        if assignment["state"] == "done":
-            _count(connection, assignment, done=-1)
-    else:
-        connection.execute(
-            "INSERT INTO live (pair, person, round, relation, uuid) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (*key, data["relation"], data["uuid"]),
-        )
-        given = connection.execute(
-            "SELECT count(*) n FROM live WHERE (pair, person, round) = (?, ?, ?)", key
-        ).fetchone()["n"]
-        layered = connection.execute("SELECT layered FROM pairs WHERE id = ?", (key[0],)).fetchone()["layered"]
-        if given == 1 + layered and assignment["state"] != "done":
-            connection.execute("UPDATE assignments SET state = 'done' WHERE id = ?", (assignment["id"],))
-            _count(connection, assignment, done=1)
-    _recount(connection, assignment["pair"])
+    connection.execute(
+        "INSERT INTO live (pair, person, round, relation, uuid) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (*key, relation, uuid),
+    )
+    given = connection.execute("SELECT count(*) FROM live WHERE (pair, person, round) = (?, ?, ?)", key).fetchone()[0]
+    layered = connection.execute("SELECT layered FROM pairs WHERE id = ?", (key[0],)).fetchone()[0]
+    if given == 1 + layered and assignment["state"] != "done":
+        connection.execute("UPDATE assignments SET state = 'done' WHERE id = ?", (assignment["id"],))
+        _count(connection, assignment, done=1)
 
 
 @handles("pair.moved")
@@ -145,12 +173,12 @@ def pair_moved(connection: sqlite3.Connection, event: Event) -> None:
     if row is None or row["state"] != data["from"]:
         raise StepError(f"pair {data['id']} is not {data['from']}")
     states.check(data["id"], data["from"], data["to"])
-    connection.execute("UPDATE pairs SET state = ? WHERE id = ?", (data["to"], data["id"]))
-    if "asked_from" in data:
-        connection.execute(
-            "UPDATE pairs SET asked_from = ?, wanted = NULL WHERE id = ?", (data["asked_from"], data["id"])
-        )
-        _recount(connection, data["id"])
+    with _counting(connection, data["id"]):
+        connection.execute("UPDATE pairs SET state = ? WHERE id = ?", (data["to"], data["id"]))
+        if "asked_from" in data:
+            connection.execute(
+                "UPDATE pairs SET asked_from = ?, wanted = NULL WHERE id = ?", (data["asked_from"], data["id"])
+            )
 
 
 @handles("pair.wanted")
