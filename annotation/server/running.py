@@ -57,6 +57,21 @@ class PatientProtocol(H11Protocol):
             self._timer = None
 
 
+OPTIONS: dict[str, Any] = {
+    "http": PatientProtocol,
+    "ws": "none",
+    "lifespan": "on",
+    "log_config": None,
+    "access_log": False,
+    "proxy_headers": False,
+    "server_header": False,
+    "limit_concurrency": CONNECTIONS,
+    "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+    "timeout_graceful_shutdown": STOP_SECONDS,
+}
+"""Of uvicorn. The address of a client is that of its connection: no header changes it."""
+
+
 def run_server(
     study: Study,
     address: Address,
@@ -81,16 +96,7 @@ def run_server(
         _not_yet,
         host=address.host,
         port=address.port,
-        http=PatientProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        **OPTIONS,
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )

@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from annotation.people import find_person, new_token, sign_in_link
 from annotation.server import create_app
 from annotation.server.limits import Limits
+from annotation.server.running import OPTIONS
 from annotation.study import Study
 
 
@@ -50,8 +51,7 @@ def live_server(study: Study, *, limits: Limits | None = None, port: int = 0) ->
     listener.bind(("127.0.0.1", port))
     port = listener.getsockname()[1]
     app = create_app(study, allowed_hosts=[f"127.0.0.1:{port}", f"localhost:{port}"], limits=limits)
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5)
-    server = _Quiet(config)
+    server = _Quiet(uvicorn.Config(app, **OPTIONS))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

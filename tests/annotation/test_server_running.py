@@ -1,0 +1,192 @@
+"""The server around the application: connections, certificates, what the framework must not do, load."""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import inspect
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from annotation_live_server import live_server
+from annotation_studies import make_study
+from fastapi import FastAPI
+
+from annotation.people import new_token
+from annotation.server import create_app
+from annotation.server.addresses import chosen_address
+from annotation.server.running import run_server
+from dabench.errors import UsageError
+
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBgDCCASWgAwIBAgIUMB1qvA7bu2chxwVME++uxfbVJTQwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJMTI3LjAuMC4xMCAXDTI2MTEyNDIzMTkzOFoYDzIxMjYxMDMx
+MjMxOTM4WjAUMRIwEAYDVQQDDAkxMjcuMC4wLjEwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASpqa20HLAfJit1y3Mh2oW2mZw7Hc024UJ+BJUzO7md0KgO0jyAMSUS
+HfGIDi4Tymkjc+lsOlh4lH15AFRh9Vb6o1MwUTAdBgNVHQ4EFgQUEhqAS7YWb0T3
+9uH2/lp9weg32s4wHwYDVR0jBBgwFoAUEhqAS7YWb0T39uH2/lp9weg32s4wDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEA56vdpQx7N9kf1/WEJP+6
+7kOCwC1yGT/DlZjF/BJ1oc0CIQCqOPNpesB/jg//gkEDD2S/29SRPi1DFsVctwZF
+Tn2NQQ==
+-----END CERTIFICATE-----
+"""
+KEY = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgTKT8NjHRxH0mKZE4
+1p0kJfhJj9rFeQ7/s3gamnVNZv+hRANCAASpqa20HLAfJit1y3Mh2oW2mZw7Hc02
+4UJ+BJUzO7md0KgO0jyAMSUSHfGIDi4Tymkjc+lsOlh4lH15AFRh9Vb6
+-----END PRIVATE KEY-----
+"""
+"""Of 127.0.0.1, for these tests and for nothing else."""
+
+
+def test_a_connection_that_sends_no_head_is_closed(study, monkeypatch):
+    monkeypatch.setattr("annotation.server.running.HEAD_SECONDS", 0.4)
+    with live_server(study) as live:
+        place = ("127.0.0.1", int(live.url.rsplit(":", 1)[1]))
+        silent, slow, idle = (socket.create_connection(place, timeout=10) for _ in range(3))
+        host = live.url.removeprefix("http://").encode()
+        idle.sendall(b"GET /login HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        slow.sendall(b"GET / HTTP/1.1\r\nHos")
+        started = time.monotonic()
+        assert silent.recv(100) == b"" and slow.recv(100) == b""
+        assert time.monotonic() - started < 5
+        idle.sendall(b"GET /login HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+        assert idle.recv(65536), "a connection that has been used is not cut by this"
+        for connection in (silent, slow, idle):
+            connection.close()
+
+
+def test_a_forwarded_address_is_not_believed(study, caplog):
+    caplog.set_level("INFO", "dabench.annotate")
+    with live_server(study) as live:
+        connection = http.client.HTTPConnection(live.url.removeprefix("http://"))
+        connection.request("GET", "/login", headers={"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https"})
+        assert connection.getresponse().status == 200
+        connection.close()
+    assert "127.0.0.1 GET /login 200" in caplog.text and "6.6.6.6" not in caplog.text
+
+
+def test_the_framework_sends_no_traces(study, monkeypatch):
+    if "telemetry" not in inspect.signature(FastAPI.__init__).parameters:
+        pytest.skip("this FastAPI has none")
+    seen = {}
+    real = FastAPI.__init__
+
+    @functools.wraps(real)
+    def init(self, **options):
+        seen.update(options)
+        real(self, **options)
+
+    monkeypatch.setattr(FastAPI, "__init__", init)
+    create_app(study, allowed_hosts=["a:1"])
+    assert seen["telemetry"] and not any(seen["telemetry"].values()) and seen["openapi_url"] is None
+
+
+@pytest.mark.parametrize("spoilt", ["cert.pem", "key.pem"])
+def test_a_certificate_that_cannot_be_read_is_named(study, tmp_path, spoilt):
+    files = {"cert.pem": CERTIFICATE, "key.pem": KEY}
+    for name, text in files.items():
+        (tmp_path / name).write_text("nothing" if name == spoilt else text)
+    address = chosen_address(port=0, secure=True)
+    with pytest.raises(UsageError, match="certificate or key"):
+        run_server(study, address, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
+    (tmp_path / spoilt).unlink()
+    with pytest.raises(UsageError, match="certificate or key"):
+        run_server(study, address, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
+
+
+def test_an_address_of_another_machine_is_refused(study):
+    address = chosen_address("203.0.113.7", 0, allow_network=True)
+    with pytest.raises(UsageError, match=r"cannot listen at 203\.0\.113\.7"):
+        run_server(study, address)
+
+
+def test_https_and_a_request_that_runs_when_the_server_is_stopped(study, tmp_path, monkeypatch):
+    """The signal comes while the body of a change is on its way; the change is still made."""
+    (tmp_path / "cert.pem").write_text(CERTIFICATE)
+    (tmp_path / "key.pem").write_text(KEY)
+    token, replies, urls = new_token(study, "ann"), [], []
+
+    def use(url: str) -> None:
+        trust = ssl.create_default_context(cadata=CERTIFICATE)
+        trust.check_hostname = False
+        place = url.removeprefix("https://")
+        connection = http.client.HTTPSConnection(place, context=trust, timeout=20)
+        headers = {"Origin": url, "Content-Type": "application/json", "Host": place}
+        connection.request("POST", "/api/login", json.dumps({"token": token}), headers)
+        reply = connection.getresponse()
+        reply.read()
+        headers["Cookie"] = reply.headers["set-cookie"].split(";")[0]
+        replies.append((reply.status, "Secure" in reply.headers["set-cookie"]))
+        connection.request("GET", "/api/session", headers=headers)
+        headers["X-Dabench"] = json.loads(connection.getresponse().read())["csrf"]
+        body = json.dumps({"keys": {"first": "KeyQ"}}).encode()
+        connection.putrequest("PUT", "/api/keys", skip_host=True)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            connection.putheader(name, value)
+        connection.endheaders(body[:5])
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.5)
+        connection.send(body[5:])
+        replies.append(connection.getresponse().status)
+        connection.close()
+
+    def bound(url: str) -> None:
+        urls.append(url)
+        threading.Thread(target=use, args=(url,), daemon=True).start()
+
+    address = chosen_address("127.0.0.1", 0, secure=True)
+    run_server(study, address, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem", on_bound=bound)
+    assert urls[0].startswith("https://127.0.0.1:") and replies == [(200, True), 200]
+    assert json.loads(study.store.one("SELECT keys FROM people WHERE alias = 'ann'")["keys"]) == {"first": "KeyQ"}
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "as it was before"
+
+
+@pytest.mark.slow
+def test_a_crowd_gets_no_pair_twice_and_loses_no_answer():
+    script = Path(__file__).parents[2] / "benchmarks" / "annotation.py"
+    options = ["--people", "30", "--seconds", "3", "--think", "0.5", "--saturate", "1", "--pairs", "300", "--json"]
+    result = subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True, timeout=200)
+    found = json.loads(result.stdout)
+    assert result.returncode == 0 and found["problems"] == [], result.stderr
+    assert found["acknowledged"] > 30 and set(found["thinking"]["latency_ms"]) >= {"answer", "tasks", "picture"}
+
+
+def test_the_check_of_the_load_finds_what_it_looks_for(tmp_path):
+    """The benchmark's own verdict, on a study where an answer is missing and a pair was given out too often."""
+    import importlib.util
+    import sqlite3
+
+    spec = importlib.util.spec_from_file_location(
+        "annotation_load", Path(__file__).parents[2] / "benchmarks" / "annotation.py"
+    )
+    assert spec is not None and spec.loader is not None
+    load = sys.modules["annotation_load"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(load)
+    make_study(tmp_path / "study").close()
+    file = tmp_path / "study" / "study.db"
+    assert load.check(file, load.Tally()) == []
+    assert "not stored" in load.check(file, load.Tally(acknowledged=["x"]))[0]
+    with sqlite3.connect(file) as database:
+        pair = database.execute("SELECT id FROM pairs").fetchone()[0]
+        for number, person in enumerate((1, 2, 3, 4, 4)):
+            database.execute(
+                "INSERT INTO assignments (id, pair, person, round, kind, swap, issued, lease_until, state) "
+                "VALUES (?, ?, ?, ?, 'label', 0, 0, 0, 'open')",
+                (number + 1, pair, person, number + 1),
+            )
+    problems = load.check(file, load.Tally())
+    assert any("more than 3 people" in text for text in problems) and any("twice" in text for text in problems)
