@@ -12,7 +12,7 @@ from .types import Task
 
 COLUMNS = (
     "a.id, a.pair, a.person, a.round, a.kind, a.swap, a.lease_until, a.state, a.proposed, p.image, p.layered, p.a_row,"
-    " p.a_col, p.b_row, p.b_col, i.width, i.height"
+    " p.a_col, p.b_row, p.b_col, i.width, i.height, i.scene"
 )
 SOURCE = "assignments a JOIN pairs p ON p.id = a.pair JOIN images i ON i.sha256 = p.image"
 
@@ -45,6 +45,7 @@ def build(write: Write, row: sqlite3.Row) -> Task:
         proposed=None if row["proposed"] is None else as_shown(row["proposed"], row["swap"]),
         lease_until=row["lease_until"],
         answered={r["relation"]: r["shown"] for r in answered},
+        scene=row["scene"],
     )
 
 

@@ -34,6 +34,7 @@ class Task:
     proposed: str | None
     lease_until: int
     answered: dict[str, str] = field(default_factory=dict)
+    scene: str = ""
 
 
 @dataclass(frozen=True)
