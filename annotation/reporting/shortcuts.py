@@ -8,6 +8,7 @@ how many pairs remain. Accuracy far below one half is as bad as far above.
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
@@ -31,6 +32,7 @@ CUES = {
     "left": "left",
     "point a": "stored first",
 }
+SIDE = re.compile(r"/(lower|other|all)$")
 Label = tuple[PairRow, str]
 
 
@@ -70,8 +72,9 @@ def shortcut_report(
     for by in ("scene", "stratum", "route"):
         parts: dict[str, list[Label]] = defaultdict(list)
         for pair, label in final:
-            parts[getattr(pair, by)].append((pair, label))
-        if len(parts) > 1:
+            parts[both_sides(pair.stratum) if by == "stratum" else getattr(pair, by)].append((pair, label))
+        known = {name for _, name, _ in groups}
+        if len(parts) > 1 and not known.issuperset(parts):  # strata may be the scenes
             groups += [(by, name, parts[name]) for name in sorted(parts)]
     models = sorted({model for pair, _ in final for model in material.votes.get(pair.id, {})})
     said = {
@@ -114,6 +117,13 @@ def _group(
             if accuracy["n"]
         ],
     }
+
+
+def both_sides(stratum: str) -> str:
+    """A stratum without its side: pairs are drawn half and half where experts see the lower point closer and where they
+    do not, and in one half alone the cue "lower" is right by design.
+    """
+    return SIDE.sub("", stratum)
 
 
 def gives_away(accuracy: Estimate, limit: float, level: float, looks: int) -> bool:

@@ -219,8 +219,6 @@ class TestTimes:
         assert kinds["adjudicate"]["estimated"] and kinds["adjudicate"]["hours"] == pytest.approx(150 / 3600)
         assert ledger["kept"] == 1 and ledger["seconds_per_kept"] == pytest.approx(64 + 2 + 150)
         assert ledger["idle_hours"] == pytest.approx((2 + 140) / 3600)
-
-    def test_no_pair_no_price(self) -> None:
         assert time_ledger(material([], []))["seconds_per_kept"] is None
         assert decision_seconds([("adam", 5)]) == []
 
@@ -310,6 +308,13 @@ class TestShortcuts:
         assert shown == [("all", "all", 2), ("scene", "indoor", 1), ("scene", "outdoor", 1)]
         [expert] = groups[0]["experts"]
         assert expert["accuracy"]["value"] == 0.5 and expert["ties"] == 1 and expert["accuracy"]["n"] == 2
+
+    def test_the_sides_of_a_balanced_stratum_are_one_part(self, pictures: Path) -> None:
+        names = ("indoor/gap 0.1-0.25/lower", "indoor/gap 0.1-0.25/other", "indoor/gap 0.25+/lower", "reflection")
+        given = material([pair(n, stratum=names[n % 4]) for n in range(8)], [], dict.fromkeys(range(8), "b"))
+        groups = shortcut_report(given, Brightness(pictures), **OPTIONS)["groups"]
+        shown = [(group["name"], group["pairs"]) for group in groups if group["by"] == "stratum"]
+        assert shown == [("indoor/gap 0.1-0.25", 4), ("indoor/gap 0.25+", 2), ("reflection", 2)]
 
     def test_brightness_is_read_once_and_within_its_time(self, pictures: Path) -> None:
         pairs = [pair(n) for n in range(8)]
