@@ -20,7 +20,7 @@ TITLES = {
     "boundary_f1_moge": "boundary F1 (MoGe) ↑",
 }  # fmt: skip
 LISTED_FAILURES = 5
-SHOWN_METRICS = ("abs_rel", "delta1", "accuracy_weighted")
+SHOWN_DENSE_METRICS = ("abs_rel", "delta1")
 SHARES = ("accuracy", "whdr", "accuracy_weighted")
 
 
@@ -60,15 +60,9 @@ def results_table(runs: Sequence[Run]) -> Table:
             counted = f"{first['counts']['pairs']} pairs, {counted}"
         rows: list[tuple[str, list[str]]] = []
         for metric in first["metrics"]:
-            if metric in SHOWN_METRICS or metric == next(iter(first["metrics"])):
-                entries = [cells.get(m, {}).get("metrics", {}).get(metric) for m in models]
-                values = [_with_interval(metric, entry) if entry else "" for entry in entries]
+            if metric in SHOWN_DENSE_METRICS or metric == next(iter(first["metrics"])):
+                values = [_with_interval(metric, cells[m]["metrics"][metric]) if m in cells else "" for m in models]
                 rows.append((f"[bold]{TITLES.get(metric, metric)}[/]", values))
-        if weighting := first.get("weighting"):
-            resting = f"{weighting['pairs']} drawn, worth {weighting['effective_pairs']:.0f}"
-            rows.append(("  pairs it rests on", [resting] + [""] * (len(models) - 1)))
-            if left := weighting["without_probability"]:
-                rows.append(("  not drawn, left out", [str(left)] + [""] * (len(models) - 1)))
         share = next((metric for metric in SHARES if metric in first["metrics"]), None)
         if share is not None and len(first["groups"]) > 1:
             for group in first["groups"]:
@@ -77,6 +71,7 @@ def results_table(runs: Sequence[Run]) -> Table:
                     for m in models
                 ]
                 rows.append((f"  {group}", values))
+        rows += _weighted_rows([cells.get(m, {}) for m in models])
         rows.append(("coverage", [f"{100 * cells[m]['coverage']:.1f} %" if m in cells else "" for m in models]))
         rows += _answer_rows([cells.get(m, {}).get("answers") for m in models])
         if any(s["counts"]["failed"] for s in cells.values()):
@@ -91,6 +86,28 @@ def results_table(runs: Sequence[Run]) -> Table:
             table.add_row(f"  {title}", *values)
         table.add_section()
     return table
+
+
+def _weighted_rows(summaries: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Accuracy on the candidates that the pairs of a release were drawn from; nothing for other sets."""
+    if not any("weighting" in summary for summary in summaries):
+        return []
+
+    def row(show: Callable[[dict[str, Any]], str]) -> list[str]:
+        return [show(summary) if "weighting" in summary else "" for summary in summaries]
+
+    name = "accuracy_weighted"
+    rows = [
+        (f"[bold]{TITLES[name]}[/]", row(lambda s: _with_interval(name, s["metrics"][name]))),
+        ("  pairs it rests on", row(_resting)),
+    ]
+    if any(summary.get("weighting", {}).get("without_probability") for summary in summaries):
+        rows.append(("  not drawn, left out", row(lambda s: str(s["weighting"]["without_probability"]))))
+    return rows
+
+
+def _resting(summary: dict[str, Any]) -> str:
+    return f"{summary['weighting']['pairs']}, worth {summary['weighting']['effective_pairs']:.0f}"
 
 
 def _answer_rows(answers: Sequence[dict[str, Any] | None]) -> list[tuple[str, list[str]]]:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annotation import exporting
 from annotation.formats import coco, da2k, detecting, diw, label_studio, questions, tables
 from annotation.formats.reading import DEEPEST, Found, read_json, refuse
 from annotation.formats.released import ReleasedPair, lettered
@@ -401,3 +402,12 @@ def test_what_cannot_be_told(tmp_path: Path) -> None:
         detecting.detect_format(written(tmp_path / "a.zip", b"PK"))
     with pytest.raises(UsageError, match="no format 'zip'"):
         detecting.read_pairs(tmp_path, "zip")
+
+
+def test_the_page_tells_of_every_format_and_column() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "annotate-formats.md").read_text(encoding="utf-8")
+    told = page.split("## Formats to write")[1]
+    write, read = told.split("## Formats to read")
+    assert all(f"`{form}`" in write for form in exporting.FORMATS)
+    assert all(f"`{form}`" in read for form in detecting.FORMATS)
+    assert all(name in read for name in tables.NEEDED)

@@ -171,4 +171,4 @@ def test_the_table_shows_both(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "pair accuracy" in result.output and "60.0 %" in result.output
     assert "accuracy on the candidates" in result.output and "80.0 %" in result.output
-    assert "4 drawn, worth 2" in result.output and "not drawn, left out" in result.output
+    assert "4, worth 2" in result.output and "not drawn, left out" in result.output
