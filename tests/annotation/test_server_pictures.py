@@ -60,6 +60,11 @@ def test_the_work_copy_is_a_jpeg_of_at_most_2048_without_metadata(browsers, stud
     assert small.size == (64, 48), "a small picture is not enlarged"
 
 
+def test_a_picture_of_pure_noise_is_served(browsers, study):
+    sha256 = add_image(study, noise(400, 600))
+    assert opened(browsers("ann").get(f"/images/{sha256}/work.jpg")).size == (600, 400)
+
+
 def test_the_work_copy_is_made_once_and_may_be_deleted(browsers, study):
     sha256 = first_image(study)
     url, file = f"/images/{sha256}/work.jpg", study.cache / "work" / f"{sha256}.jpg"
