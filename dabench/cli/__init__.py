@@ -7,7 +7,22 @@ from importlib.metadata import entry_points
 
 import typer
 
-from dabench.cli import bench, compare, data, doctor, eval, leaderboard, ls, predict, render, report, search, show
+from dabench.cli import (
+    bench,
+    compare,
+    data,
+    doctor,
+    eval,
+    leaderboard,
+    ls,
+    predict,
+    render,
+    report,
+    reproduce,
+    run,
+    search,
+    show,
+)
 from dabench.errors import DabenchError
 
 
@@ -46,6 +61,8 @@ def build_app() -> typer.Typer:
     app.add_typer(data.app, name="data")
     app.command("bench")(bench.bench_command)
     app.command("compare")(compare.compare_command)
+    app.command("reproduce")(reproduce.reproduce_command)
+    app.command("run")(run.run_command)
     app.command("search")(search.search_command)
     app.command("render")(render.render)
     app.command("leaderboard")(leaderboard.leaderboard_command)
