@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,7 +20,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from annotation_studies import truth
+from annotation_studies import make_study, truth
 from PIL import Image
 
 import dabench
@@ -104,14 +104,23 @@ def label(study: Study, pair: Any, said: str | None = None) -> None:
     decide(study, pair, said)
 
 
+@pytest.fixture(scope="module")
+def labelled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("labelled") / "study"
+    with make_study(path) as study:
+        rows = pair_rows(study)
+        for pair in rows[:10]:
+            label(study, pair)
+        decide(study, rows[10], "drop", by="adam", to="dropped")
+    return path
+
+
 @pytest.fixture
-def labelled(study: Study) -> Study:
+def labelled(labelled_once: Path, tmp_path: Path) -> Iterator[Study]:
     """Ten of twelve pairs final; one dropped, one open."""
-    rows = pair_rows(study)
-    for pair in rows[:10]:
-        label(study, pair)
-    decide(study, rows[10], "drop", by="adam", to="dropped")
-    return study
+    shutil.copytree(labelled_once, tmp_path / "study")
+    with Study.open(tmp_path / "study") as study:
+        yield study
 
 
 def content_of(folder: Path) -> dict[str, bytes]:

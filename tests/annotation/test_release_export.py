@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from annotation_studies import answer_to, person, right_answer
+from annotation_studies import Clock, answer_to, make_study, person, right_answer
 from typer.testing import CliRunner, Result
 
 from annotation import queue
@@ -28,21 +29,30 @@ from dabench.errors import DabenchError, UsageError
 SETTINGS = ProjectSettings(policy="unanimous-2", gold_share=0.0, repeat_share=0.0)
 
 
+@pytest.fixture(scope="module")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    clock = Clock()
+    path = tmp_path_factory.mktemp("finished") / "study"
+    with make_study(path, settings=SETTINGS, clock=clock) as study:
+        for alias in ("ann", "ben"):
+            number = person(study, alias)
+            while tasks := queue.next_tasks(study, 1, number, 4).tasks:
+                for task in tasks:
+                    row = study.store.one("SELECT position FROM pairs WHERE id = ?", task.pair)
+                    assert row is not None
+                    shown = "skip" if row["position"] == 5 else right_answer(task)
+                    reason = "cannot tell" if shown == "skip" else ""
+                    queue.give_answer(study, number, answer_to(task, shown, reason=reason))
+                    clock.forward(3)
+    return path
+
+
 @pytest.fixture
-def finished(new_study: Callable[..., Study], clock: Any) -> Study:
+def finished(finished_once: Path, tmp_path: Path) -> Iterator[Study]:
     """Twelve pairs, answered by two people through the queue; one pair skipped by both."""
-    study = new_study(settings=SETTINGS, clock=clock)
-    for alias in ("ann", "ben"):
-        number = person(study, alias)
-        while tasks := queue.next_tasks(study, 1, number, 4).tasks:
-            for task in tasks:
-                row = study.store.one("SELECT position FROM pairs WHERE id = ?", task.pair)
-                assert row is not None
-                shown = "skip" if row["position"] == 5 else right_answer(task)
-                reason = "cannot tell" if shown == "skip" else ""
-                queue.give_answer(study, number, answer_to(task, shown, reason=reason))
-                clock.forward(3)
-    return study
+    shutil.copytree(finished_once, tmp_path / "study")
+    with Study.open(tmp_path / "study") as study:
+        yield study
 
 
 @pytest.fixture
