@@ -23,7 +23,10 @@ def migrate(connection: sqlite3.Connection, path: Path, version: int, steps: Map
         return None
     copy = path.with_name(f"{path.stem}-schema{found}{path.suffix}")
     if not copy.exists():
-        connection.execute("VACUUM INTO ?", (str(copy),))
+        unfinished = copy.with_name(f".unfinished-{copy.name}")
+        unfinished.unlink(missing_ok=True)
+        connection.execute("VACUUM INTO ?", (str(unfinished),))
+        unfinished.replace(copy)
     for number in range(found, version):
         if number not in steps:
             raise StudyError(f"{path}: no migration leads from schema {number}")

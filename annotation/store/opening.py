@@ -8,7 +8,7 @@ from pathlib import Path
 
 from annotation.errors import StudyError
 
-from .store import APPLICATION_ID, BUSY_SECONDS, PAGES_BETWEEN_CHECKPOINTS, translated
+from .store import APPLICATION_ID, BUSY_SECONDS, PAGES_BETWEEN_CHECKPOINTS, WAY_BACK, translated
 
 SCHEMA_VERSION = 1
 
@@ -46,7 +46,7 @@ def open_writer(path: Path, *, create: bool) -> sqlite3.Connection:
         connection = _connect(path)
         try:
             if fresh:
-                _create(connection)
+                create_tables(connection)
             else:
                 _check(connection, path)
                 migrate(connection, path, SCHEMA_VERSION)
@@ -65,12 +65,23 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def create_tables(connection: sqlite3.Connection) -> None:
+    """The tables of this version in an empty database, in one transaction."""
     schema = resources.files("annotation.store").joinpath("schema.sql").read_text(encoding="utf-8")
     connection.executescript(
         f"BEGIN IMMEDIATE;\n{schema}\nPRAGMA application_id = {APPLICATION_ID};\n"
         f"PRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
     )
+
+
+def check_file(path: Path) -> None:
+    """Raise StudyError unless ``path`` is a sound database of a study of this or an older version."""
+    with translated(path):
+        connection = _connect(path)
+        try:
+            _check(connection, path)
+        finally:
+            connection.close()
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
@@ -82,8 +93,10 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was made by a newer dabench (schema {version}; this one knows up to {SCHEMA_VERSION})",
             hint="pip install --upgrade dabench",
         )
-    problems = [row[0] for row in connection.execute("PRAGMA quick_check(5)")]
-    if problems != ["ok"]:
-        raise StudyError(
-            f"{path} is damaged: {'; '.join(problems)}", hint="restore the newest file of its backups folder"
-        )
+    problems = [row[0] for row in connection.execute("PRAGMA integrity_check(5)")]
+    if problems == ["ok"]:
+        rows = connection.execute("PRAGMA foreign_key_check").fetchmany(5)
+        problems = [f"table {row[0]} names a row that does not exist" for row in rows]
+    if problems:
+        listed = "; ".join(" ".join(str(problem).split()) for problem in problems)
+        raise StudyError(f"{path} is damaged: {listed}", hint=WAY_BACK)

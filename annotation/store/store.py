@@ -23,6 +23,7 @@ from annotation.errors import StudyError, StudyFullError, StudyLockedError
 APPLICATION_ID = 0x64616231  # "dab1"
 BUSY_SECONDS = 5.0
 PAGES_BETWEEN_CHECKPOINTS = 1000
+WAY_BACK = "move study.db* elsewhere, then: dabench annotate backup --restore STUDY/backups/NEWEST.db --into STUDY"
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,20 @@ class Store:
         self._readers: list[sqlite3.Connection] = []
         self._writer = open_writer(path, create=create)
         row = self._writer.execute("SELECT max(at) FROM events").fetchone()
-        self._latest = int(row[0] or 0)
+        self._latest, self._latest_read = int(row[0] or 0), time.monotonic_ns()
 
     def now(self) -> int:
-        """Study time in milliseconds UTC: the clock, but never before the newest event."""
-        self._latest = max(self._latest, self.clock())
-        return self._latest
+        """Study time in milliseconds UTC: the clock. While the clock is behind the newest event, because somebody set
+        it back, study time goes on from that event at the pace of this process.
+        """
+        with self._lock:
+            read, told = time.monotonic_ns(), self.clock()
+            if told < self._latest:
+                told = self._latest + (read - self._latest_read) // 1_000_000
+                if told == self._latest:
+                    return told
+            self._latest, self._latest_read = told, read
+            return told
 
     @contextlib.contextmanager
     def write(self, actor: str) -> Iterator[Write]:
@@ -184,4 +193,4 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.IntegrityError):
             raise
-        raise StudyError(f"{path} is damaged: {error}", hint="restore the newest file of its backups folder") from error
+        raise StudyError(f"{path} is damaged: {error}", hint=WAY_BACK) from error
