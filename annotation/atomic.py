@@ -13,7 +13,7 @@ from annotation.errors import StudyFullError
 from dabench.errors import UsageError
 
 MARK = ".partial-"
-"""Part of the name of a folder that is being written; one that was left by a kill may be deleted."""
+"""Part of the name of a folder that is being written, before the process; one that a kill left may be deleted."""
 
 
 @contextlib.contextmanager
@@ -38,8 +38,9 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[tuple[Path,
     with _translated(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         for left in target.parent.glob(f".{target.name}{MARK}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        folder = target.parent / f".{target.name}{MARK}{secrets.token_hex(4)}"
+            if _is_abandoned(left):
+                shutil.rmtree(left, ignore_errors=True)
+        folder = target.parent / f".{target.name}{MARK}{os.getpid()}-{secrets.token_hex(4)}"
         folder.mkdir()
 
     def place() -> None:
@@ -82,6 +83,20 @@ def write_file(path: Path, data: bytes) -> None:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether the process that was writing a folder is gone."""
+    owner = folder.name.rpartition(MARK)[2].partition("-")[0]
+    if os.name == "nt" or not owner.isdigit():  # on Windows a signal 0 is not a question
+        return False
+    try:
+        os.kill(int(owner), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _sync(path: Path) -> None:

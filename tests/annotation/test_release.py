@@ -481,6 +481,33 @@ class TestFaults:
         release = make_release(labelled, "v1", out=tmp_path / "new")
         assert release.folder == tmp_path / "new" and (release.folder / "annotations.json").is_file()
 
+    def test_two_at_once(self, labelled: Study) -> None:
+        """The second finds the name taken only when it commits, and leaves the first one's folder alone."""
+        with atomic.whole_folder(labelled.releases / "v1") as (folder, _):
+            (folder / "half.txt").write_text("of the other")
+            assert make_release(labelled, "v1").folder.is_dir()
+            assert (folder / "half.txt").is_file()
+            shutil.rmtree(labelled.releases / "v1")
+
+    def test_words_of_people_stay_words(self, labelled: Study) -> None:
+        row = labelled.store.one("SELECT sha256 FROM images ORDER BY original_name LIMIT 1")
+        assert row is not None
+        evil = {"scene": "=1+1|<script>", "licence": "<b>|x", "author": "@SUM(A1)\n# head", "source": "-2"}
+        with labelled.store.write("owner") as write:
+            write.append("image.changed", {"sha256": row["sha256"], **evil})
+        release = make_release(labelled, "v1")
+        [licence] = [
+            found for found in csv.DictReader((release.folder / "licences.csv").read_text().splitlines(keepends=True))
+            if found["sha256"] == row["sha256"]
+        ]  # fmt: skip
+        assert (licence["scene"], licence["author"], licence["source"]) == (
+            "'=1+1|<script>", "'@SUM(A1)\n# head", "'-2",
+        )  # fmt: skip
+        assert licence["image"].startswith("images/1_1_script/")
+        text = (release.folder / "DATASHEET.md").read_text()
+        assert "| \\<b\\>\\|x | 1 |" in text and "<script>" not in text and "\n# head" not in text
+        assert meta_of(release.folder)["counts"]["scenes"]["=1+1|<script>"] == 4, "JSON holds the words as they are"
+
 
 class TestNames:
     @pytest.mark.parametrize(
