@@ -23,6 +23,7 @@ from annotation.formats.reading import Found
 from annotation.importing import import_pairs
 from annotation.release import Release, find_release, make_release
 from annotation.settings import ProjectSettings
+from annotation.store.replay import verify
 from annotation.study import Study
 from dabench.errors import DabenchError, UsageError
 
@@ -191,3 +192,39 @@ class TestCommand:
         with pytest.raises(KeyboardInterrupt):
             export(finished, find_release(finished, "v1"), "parquet")
         assert not list((finished.path / "exports").iterdir())
+
+
+class TestBackup:
+    def run(self, *arguments: Any) -> Result:
+        return CliRunner().invoke(app, ["backup", *map(str, arguments)])
+
+    def test_a_copy_comes_back_with_its_releases(self, finished: Study, release: Release, tmp_path: Path) -> None:
+        for _ in range(3):
+            done = self.run(finished.path, "--keep", 2)
+            assert done.exit_code == 0, done.output
+            with finished.store.write("owner") as write:
+                write.append("study.set", {"name": "another"})
+        copies = sorted(finished.backups.iterdir())
+        assert len(copies) == 2 and str(copies[-1]) in done.output
+        restored = self.run("--restore", copies[-1], "--into", tmp_path / "back")
+        assert restored.exit_code == 0 and "images" in restored.output
+        shutil.copytree(finished.images, tmp_path / "back" / "images")
+        with Study.open(tmp_path / "back") as back:
+            assert find_release(back, "v1").digest == release.digest
+            again = export(back, find_release(back, "v1"), "da2k", out=tmp_path / "again")
+        one, two = ((folder / "pairs.csv").read_bytes() for folder in (again, release.folder))
+        assert one == two
+
+    def test_a_study_is_never_overwritten(self, finished: Study) -> None:
+        self.run(finished.path)
+        [copy] = finished.backups.iterdir()
+        assert "not overwritten" in str(self.run("--restore", copy, "--into", finished.path).exception)
+        for arguments in ((), ("--restore", copy), (finished.path, "--into", "x"), (finished.path, "--restore", copy)):
+            assert isinstance(self.run(*arguments).exception, UsageError)
+
+
+def test_the_log_alone_gives_the_releases(finished: Study, release: Release, tmp_path: Path) -> None:
+    with finished.store.write("owner") as write:
+        write.append("project.changed", {"id": 1, "state": "closed"})
+    make_release(finished, "v2")
+    assert verify(finished).same
