@@ -33,6 +33,7 @@ def serve(
     from annotation.server.addresses import chosen_address
     from annotation.server.owner import owner_token
     from annotation.server.running import run_server
+    from annotation.store.lock import serving
     from annotation.study import Study
 
     if (cert is None) != (key is None):
@@ -43,7 +44,7 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("dabench.annotate").setLevel(logging.INFO if log_requests else logging.WARNING)
 
-    with Study.open(study) as opened:
+    with serving(study), Study.open(study) as opened:
 
         def tell(url: str) -> None:
             typer.echo(f"Serving {study} at {url}   (Ctrl+C stops)")
