@@ -19,16 +19,17 @@ def backup(
     ] = None,
 ) -> None:
     """Copy the database of a study, checked, into its folder backups; or restore a copy into a new folder."""
-    from annotation.store import backup as copies
+    from annotation.store.backup import make
+    from annotation.store.backup import restore as bring_back
     from annotation.study import Study
 
     if restore is not None:
         if study is not None or into is None:
             raise UsageError("a copy is restored with --restore FILE --into DIR", hint="name no STUDY then")
-        copies.restore(restore, into)
+        bring_back(restore, into)
         typer.echo(f"restored into {into}; copy the folder images of the study there, too")
         return
     if study is None or into is not None:
         raise UsageError("name the folder of the study", hint="dabench annotate backup STUDY [--keep N]")
     with Study.open(study) as opened:
-        typer.echo(f"copied to {copies.make(opened, keep)}")
+        typer.echo(f"copied to {make(opened, keep)}")
