@@ -58,6 +58,7 @@ def make_study(
     qualification: int = 0,
     layered: bool = False,
     size: tuple[int, int] = (64, 48),
+    durable: bool = False,
 ) -> Study:
     """A study with one project ``main``.
 
@@ -67,8 +68,11 @@ def make_study(
         qualification: pairs of the qualification round.
         layered: every pair is asked for its front and its back layer.
         size: width and height of the images.
+        durable: wait for the disk at every commit, as outside of tests.
     """
     study = Study.open(path, create=True, clock=clock)
+    if not durable:
+        study.store._writer.execute("PRAGMA synchronous = OFF")
     study.images.mkdir(exist_ok=True)
     total = images * pairs_per_image
     with study.store.write("owner") as write:
