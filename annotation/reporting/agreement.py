@@ -15,7 +15,7 @@ from annotation.agreement.coefficients import Ratings
 from annotation.agreement.presentation import UNDECIDED
 
 from .estimates import Estimate, clustered_share, estimate, share
-from .reading import SETTLED, AnswerRow, Material
+from .reading import SETTLED, WORK, AnswerRow, Material
 
 VIEWS = (
     ("binary", 2, "closer point, undecided answers left out"),
@@ -121,12 +121,17 @@ def _shown(found: Coefficient) -> Estimate:
 
 
 def _open_checks(material: Material, level: float) -> dict[str, Any]:
-    """How often somebody who saw the first answer confirmed it; such answers say nothing about agreement."""
+    """How often somebody who saw the first answer confirmed it; such answers say nothing about agreement.
+
+    Skips aside.
+    """
     first: dict[tuple[str, str], str] = {}
     confirmed = n = 0
     for answer in material.answers:
         item = (answer.pair, answer.relation)
-        if answer.round == 1 and answer.mode == "open" and item in first:
+        if answer.kind not in WORK or answer.answer == "skip":
+            continue
+        if answer.mode == "open" and item in first:
             n += 1
             confirmed += answer.answer == first[item]
         first.setdefault(item, answer.answer)

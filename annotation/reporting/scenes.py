@@ -32,11 +32,11 @@ def answers_left(pairs: Sequence[PairRow], given: Counter[str], per_pair: float,
 
     Args:
         given: answers of each pair so far.
-        per_pair: expected answers of a pair under the policy.
+        per_pair: expected answers of a pair under the policy; a layered pair takes twice as many.
         still_wanted: pairs that are still to be decided; a scene that has enough asks no more.
     """
     open_pairs = sorted((p for p in pairs if p.state in OPEN), key=lambda p: -given[p.id])
-    left = [max(per_pair - given[p.id], 1.0) for p in open_pairs]
+    left = [max(per_pair * (1 + p.layered) - given[p.id], 1.0) for p in open_pairs]
     whole = int(min(len(left), math.ceil(still_wanted)))
     return float(sum(left[:whole]))
 
@@ -119,7 +119,7 @@ def _scene(
         "skip_rate": share(sum(a.shown == "skip" for a in answers), len(answers), level),
         "seconds": quantile(seconds, 0.5),
         "pairs_per_image": len(pairs) / len(sizes) if sizes else math.nan,
-        "expected": target if target is not None else int(done + coming),
+        "expected": int(done + coming) if target is None else min(target, int(done + coming)),
     }
 
 

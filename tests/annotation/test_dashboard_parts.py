@@ -66,6 +66,7 @@ class TestScenes:
         aims = ProjectSettings(scene_targets={"indoor": 4, "outdoor": 3})
         indoor, outdoor = scene_progress(material(pairs, answers, settings=aims), 3.0, 1.0, 0.95)
         assert indoor["done"] == 2 and indoor["target"] == 4 and indoor["fill"] == 0.5 and indoor["short"] == 0
+        assert indoor["expected"] == 4 and outdoor["expected"] == 0
         assert indoor["answers_left"] == 2 + 3  # the pair that is under way comes first
         assert indoor["hours_left"] == pytest.approx(5 * 5.0 / 3600 / 0.97)  # with the repeats in between
         assert outdoor["pairs"] == 0 and outdoor["short"] == 3
@@ -77,6 +78,8 @@ class TestScenes:
         [scene] = scene_progress(material(pairs, []), 2.5, 0.8, 0.95)
         assert scene["answers_left"] == 13 and scene["target"] is None and scene["expected"] == 4
         assert math.isnan(scene["hours_left"])
+        layered = [pair(n, state="queued", layered=True) for n in range(5)]
+        assert scene_progress(material(layered, []), 2.5, 0.8, 0.95)[0]["answers_left"] == 25
 
     def test_a_full_scene_asks_nothing(self) -> None:
         pairs = [pair(0), pair(1, state="queued")]
@@ -91,7 +94,7 @@ class TestAgreement:
         answers = [
             answer(0, 1, "a"), answer(0, 2, "b"), answer(0, 3, "a"), answer(1, 1, "a", kind="gold"),
             answer(1, 2, "a", kind="gold"), answer(2, 1, "a"), answer(2, 2, "a", mode="open"),
-            answer(2, 1, "b", round=2, kind="repeat"),
+            answer(2, 1, "b", round=2, kind="repeat"), answer(2, 3, "skip", mode="open"),
         ]  # fmt: skip
         found = table(material(pairs, answers))
         assert found.items == [("pair 0", "closer"), ("pair 2", "closer")]
@@ -279,17 +282,13 @@ class TestShortcuts:
         assert beyond > 20 and warned <= 1
 
     def test_a_cue_that_is_always_wrong_gives_the_labels_away_too(self, pictures: Path) -> None:
-        pairs = [pair(n) for n in range(40)]
-        cues = shortcut_report(
-            material(pairs, [], dict.fromkeys(range(40), "a")), Brightness(pictures), **OPTIONS
-        )["groups"][0]["cues"]  # fmt: skip
-        lower = next(cue for cue in cues if cue["cue"] == "lower")
+        given = material([pair(n) for n in range(40)], [], dict.fromkeys(range(40), "a"))
+        lower = shortcut_report(given, Brightness(pictures), **OPTIONS)["groups"][0]["cues"][0]
         assert lower["accuracy"]["value"] == 0.0 and lower["warn"]
 
     def test_few_pairs_or_a_single_image_raise_no_warning(self, pictures: Path) -> None:
-        few = shortcut_report(
-            material([pair(n) for n in range(10)], [], dict.fromkeys(range(10), "b")), Brightness(pictures), **OPTIONS
-        )
+        ten = material([pair(n) for n in range(10)], [], dict.fromkeys(range(10), "b"))
+        few = shortcut_report(ten, Brightness(pictures), **OPTIONS)
         one = [pair(n, image="image 0") for n in range(30)]
         single = shortcut_report(material(one, [], dict.fromkeys(range(30), "b")), Brightness(pictures), **OPTIONS)
         assert not any(cue["warn"] for found in (few, single) for cue in found["groups"][0]["cues"])
