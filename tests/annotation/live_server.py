@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import uvicorn
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -83,12 +84,23 @@ class Browser(TestClient):
 
 
 class Browsers:
-    """Clients of one application, by person: ``browsers("ann")``. Asking twice gives the same one."""
+    """Clients of one application, by person: ``browsers("ann")``. Asking twice gives the same one. As a context, all of
+    them share one event loop, which is a good deal faster.
+    """
 
     def __init__(self, study: Study, limits: Limits | None = None) -> None:
         self.study = study
         self.app = create_app(study, allowed_hosts=[HOST], limits=limits)
         self._made: dict[str, Browser] = {}
+        self._stack = contextlib.ExitStack()
+        self._portal: BlockingPortal | None = None
+
+    def __enter__(self) -> Browsers:
+        self._portal = self._stack.enter_context(start_blocking_portal())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
 
     def __call__(self, alias: str) -> Browser:
         if alias not in self._made:
@@ -96,4 +108,6 @@ class Browsers:
         return self._made[alias]
 
     def stranger(self) -> Browser:
-        return Browser(self.app)
+        browser = Browser(self.app)
+        browser.portal = self._portal
+        return browser

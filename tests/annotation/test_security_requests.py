@@ -6,15 +6,18 @@ import asyncio
 import json
 
 import pytest
-from annotation_live_server import HOST, Browsers
+from annotation_live_server import HOST, Browser, Browsers
+from annotation_studies import make_study
 
 from annotation.server.limits import Limits
 from annotation.server.security import HEADERS, Guard, is_json
 
 
-@pytest.fixture
-def browsers(study):
-    return Browsers(study)
+@pytest.fixture(scope="module")
+def browsers(tmp_path_factory):
+    """One study for all: what is refused changes nothing."""
+    with make_study(tmp_path_factory.mktemp("requests") / "study") as study, Browsers(study) as made:
+        yield made
 
 
 def error_of(reply) -> str:
@@ -46,7 +49,6 @@ def test_other_host_names_are_refused(browsers, host):
 
 
 def test_the_host_name_is_compared_without_case(study):
-    from annotation_live_server import Browser
 
     from annotation.server import create_app
 
@@ -76,18 +78,21 @@ def test_the_host_name_is_compared_without_case(study):
 )
 def test_changes_come_from_our_own_pages(browsers, headers, status):
     browser = browsers("ann")
-    del browser.headers["Origin"]
-    reply = browser.put("/api/keys", json={"keys": {}}, headers=headers)
+    ours = browser.headers.pop("Origin")
+    try:
+        reply = browser.put("/api/keys", json={"keys": {}}, headers=headers)
+    finally:
+        browser.headers["Origin"] = ours
     assert reply.status_code == status
     if status == 403:
         assert "other sites" in error_of(reply)
 
 
-def test_the_sign_in_itself_cannot_be_forged(browsers, study):
+def test_the_sign_in_itself_cannot_be_forged(browsers):
     from annotation.people import new_token
 
     browser = browsers.stranger()
-    token = new_token(study, "ann")
+    token = new_token(browsers.study, "cat")
     for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}):
         assert browser.post("/api/login", json={"token": token}, headers=headers).status_code == 403
     assert not browser.cookies
@@ -96,8 +101,8 @@ def test_the_sign_in_itself_cannot_be_forged(browsers, study):
 @pytest.mark.parametrize("token", [None, "", "wrong", "x" * 10_000, "\xff"])
 def test_a_change_needs_the_request_token(browsers, token):
     browser = browsers("ann")
-    right = browser.headers.pop("X-Dabench")
-    headers = {} if token is None else {"X-Dabench": token.encode("latin-1")}
+    right = browser.headers["X-Dabench"]
+    headers = {"X-Dabench": ""} if token is None else {"X-Dabench": token.encode("latin-1")}
     assert browser.put("/api/keys", json={"keys": {}}, headers=headers).status_code == 403
     other = browsers("ben").headers["X-Dabench"]
     assert browser.put("/api/keys", json={"keys": {}}, headers={"X-Dabench": other}).status_code == 403

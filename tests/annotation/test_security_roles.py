@@ -42,13 +42,14 @@ def filled(path: str) -> str:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """One study for the tests that change nothing in it."""
-    with make_study(tmp_path_factory.mktemp("roles") / "study") as study:
-        yield Browsers(study)
+    with make_study(tmp_path_factory.mktemp("roles") / "study") as study, Browsers(study) as made:
+        yield made
 
 
 @pytest.fixture
 def browsers(study):
-    return Browsers(study)
+    with Browsers(study) as made:
+        yield made
 
 
 def test_every_route_is_classified_and_every_class_is_a_route(shared):

@@ -16,7 +16,8 @@ from annotation.server.sessions import SESSION_MS, SESSIONS_PER_PERSON
 
 @pytest.fixture
 def browsers(study):
-    return Browsers(study)
+    with Browsers(study) as made:
+        yield made
 
 
 def database_bytes(study) -> bytes:

@@ -18,7 +18,8 @@ from annotation.server.replies import Refused
 
 @pytest.fixture
 def browsers(study):
-    return Browsers(study)
+    with Browsers(study) as made:
+        yield made
 
 
 def add_image(study, pixels: np.ndarray, **fields) -> str:

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from annotation_live_server import Browsers
-from annotation_studies import truth
+from annotation_studies import make_study, truth
 
 from annotation.errors import StudyError, StudyFullError, StudyLockedError
 from annotation.settings import ProjectSettings, Qualification
@@ -15,7 +15,15 @@ from annotation.settings import ProjectSettings, Qualification
 
 @pytest.fixture
 def browsers(study):
-    return Browsers(study)
+    with Browsers(study) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One study for the tests of what is refused and changes nothing."""
+    with make_study(tmp_path_factory.mktemp("routes") / "study") as study, Browsers(study) as made:
+        yield made
 
 
 def tasks_of(browser, n: int = 4) -> list[dict]:
@@ -132,15 +140,15 @@ def test_a_task_of_somebody_else_cannot_be_answered_or_returned(browsers, study)
         {"person": 3},
     ],
 )
-def test_an_answer_that_does_not_fit_is_refused_and_not_stored(browsers, study, change):
-    (task,) = tasks_of(browsers("ann"), 1)
-    reply = browsers("ann").post(
+def test_an_answer_that_does_not_fit_is_refused_and_not_stored(shared, change):
+    (task,) = tasks_of(shared("ann"), 1)
+    reply = shared("ann").post(
         "/api/answers", content=json.dumps(answer_to(task, **change)), headers={"Content-Type": "application/json"}
     )
     assert reply.status_code == 422, reply.text
     name = next(iter(change))
     assert name in reply.json()["error"]
-    assert study.store.one("SELECT count(*) AS n FROM responses")["n"] == 0
+    assert shared.study.store.one("SELECT count(*) AS n FROM responses")["n"] == 0
 
 
 def test_undo_opens_the_question_again(browsers):
@@ -366,8 +374,8 @@ def test_people_and_links(browsers, study):
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 81, "a\nb", "a\x00b", "a\u202eb"])
-def test_names_that_are_refused(browsers, name):
-    assert browsers("olga").post("/api/people", json={"name": name, "role": "viewer"}).status_code == 422
+def test_names_that_are_refused(shared, name):
+    assert shared("olga").post("/api/people", json={"name": name, "role": "viewer"}).status_code == 422
 
 
 def test_projects_are_made_and_changed(browsers):
@@ -407,12 +415,12 @@ def test_projects_are_made_and_changed(browsers):
         {"seed": 2**60},
     ],
 )
-def test_settings_that_make_no_sense_are_named_and_not_stored(browsers, study, settings):
-    before = study.project(1)
-    reply = browsers("olga").patch("/api/projects/1", json={"settings": settings})
+def test_settings_that_make_no_sense_are_named_and_not_stored(shared, settings):
+    before = shared.study.project(1)
+    reply = shared("olga").patch("/api/projects/1", json={"settings": settings})
     assert reply.status_code == 422
     assert next(iter(settings)) in reply.json()["error"]
-    assert study.project(1) == before
+    assert shared.study.project(1) == before
 
 
 def test_keys_are_remembered(browsers, study):
