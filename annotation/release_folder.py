@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from annotation.citation import citation
 from annotation.datasheet import datasheet
 from annotation.errors import StudyError
 from annotation.export_names import image_keys
@@ -57,6 +58,7 @@ def write_release_folder(study: Study, release: Release, folder: Path) -> None:
         "licences.csv": tables.csv_bytes(licences, COLUMNS),
     }
     meta = release_meta(study, release, pairs, images, keys, responses)
+    files["CITATION.cff"] = citation(meta).encode()
     files[DATASHEET] = datasheet(meta, rows, responses, licences).encode()
     meta["digests"] = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
     files[META] = (json.dumps(meta, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()

@@ -301,6 +301,14 @@ class TestFolder:
         assert "Not in it: 2 pairs of the project (1 dropped, 1 not final)" in text
         assert "| CC0-1.0 | 3 |" in text and "This is the first release." in text
 
+    def test_it_says_how_to_cite_it(self, labelled: Study) -> None:
+        release = make_release(labelled, "v1")
+        lines = (release.folder / "CITATION.cff").read_text().splitlines()
+        said = {key: json.loads(value) for key, value in (line.split(": ", 1) for line in lines)}
+        assert said["cff-version"] == "1.2.0" and said["type"] == "dataset" and said["title"] == "test study"
+        assert said["version"] == "v1" and said["identifiers"][0]["value"] == f"sha256:{release.digest}"
+        assert said["date-released"] == meta_of(release.folder)["made_at"][:10]
+
 
 class TestImmutability:
     def test_same_state_same_digest_and_bytes(self, labelled: Study, tmp_path: Path) -> None:
