@@ -112,7 +112,8 @@ def _more(
     more = max(verdict.more for verdict in verdicts.values())
     if where.open_checks and all(set(given) <= {"skip"} for given in answers.values()):
         more = 1
-    if any("skip" in given for given in answers.values()):
+    people = len(next(iter(answers.values())))
+    if people >= where.policy.ask and any("skip" in given for given in answers.values()):
         held = write.one(
             "SELECT count(*) AS n FROM assignments WHERE pair = ? AND id > ? AND kind IN ('label', 'check')"
             " AND state = 'open'",
@@ -120,7 +121,7 @@ def _more(
             pair["asked_from"],
         )
         assert held is not None
-        if held["n"] + free_people(write, pair["id"], where.settings) < more:
+        if held["n"] + free_people(write, pair["id"], where.settings) == 0:
             return None
     return more
 
