@@ -9,7 +9,7 @@ const known = (value) => typeof value === "number" && Number.isFinite(value);
 const head = (...titles) => el("thead", {}, el("tr", {}, titles.map((title) => (title === null ? el("td", {})
   : el("th", { scope: "col", class: title.startsWith("#") ? "number" : null }, title.replace("#", ""))))));
 const number = (...content) => el("td", { class: "number nowrap" }, content);
-const table = (label, ...parts) => el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": label },
+const table = (label, ...parts) => el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": `${label}, table` },
   el("table", {}, parts));
 const turned = (estimate) => (estimate && known(estimate.value)
   ? { value: 1 - estimate.value, low: 1 - estimate.high, high: 1 - estimate.low, n: estimate.n } : null);

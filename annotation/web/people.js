@@ -96,7 +96,7 @@ async function load() {
   const found = await attempt(byId("message"), () => get("/api/people"));
   if (!found) return;
   const people = found.people;
-  byId("people").replaceChildren(people.length ? el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "People" },
+  byId("people").replaceChildren(people.length ? el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "People, table" },
     el("table", {},
       el("thead", {}, el("tr", {}, ["Alias", "Name", "Role", "State", "Actions"].map((title) => el("th", { scope: "col" }, title)))),
       el("tbody", {}, people.map(row)))) : el("p", { class: "empty" }, "Nobody yet."));

@@ -35,7 +35,7 @@ async function loadPlaced() {
   byId("placed-count").textContent = plural(found.pairs.length, "pair");
   byId("placed").replaceChildren(found.pairs.length === 0
     ? el("p", { class: "empty" }, "You have not placed a pair yet.")
-    : el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Your pairs" },
+    : el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Your pairs, table" },
       el("table", {}, el("thead", {}, el("tr", {}, ["Scene", "A", "B", "Reason", "Placed"].map((title) => el("th", { scope: "col" }, title)))),
         el("tbody", {}, found.pairs.map((pair) => el("tr", {}, el("td", { class: "wrap" }, pair.scene || "no scene"),
           el("td", { class: "nowrap" }, `${pair.a.row}, ${pair.a.col}`), el("td", { class: "nowrap" }, `${pair.b.row}, ${pair.b.col}`),

@@ -15,11 +15,11 @@ function errorsOf(policies) {
 }
 
 // The table of policies; with a name given the rows are radio buttons of a form.
-export function policyTable(policies, chosen, name = "") {
+export function policyTable(policies, chosen, name = "", label = "Policies") {
   const errors = errorsOf(policies);
   const typical = errors.includes(TYPICAL) ? TYPICAL : errors[0];
   const title = (policy) => [el("span", {}, policy.title)];
-  return el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Policies" },
+  return el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": `${label}, table` },
     el("table", { class: "policy-table" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Policy"),
         el("th", { scope: "col", class: "number" }, "answers a pair"),
@@ -35,11 +35,11 @@ export function policyTable(policies, chosen, name = "") {
 }
 
 // The table as a field of a form.
-export function policyChooser(policies, chosen, name = "policy") {
+export function policyChooser(policies, chosen, name, label) {
   const errors = errorsOf(policies);
   const typical = errors.includes(TYPICAL) ? TYPICAL : errors[0];
   return el("fieldset", { class: "policy-list" }, el("legend", {}, "Policy: how answers become a label"),
-    policyTable(policies, chosen, name),
+    policyTable(policies, chosen, name, label),
     el("p", { class: "quiet small policy-note" },
       `Answers and kept pairs are for people of whom each is wrong in ${percent(typical, 0)} of the answers. `,
       "Pairs on which people do not agree go to an adjudicator."));

@@ -100,7 +100,7 @@ async function start() {
   byId("new").append(el("form", { class: "stack", novalidate: true, onsubmit: create },
     el("div", { class: "field project-name" }, el("label", { for: "new-name" }, "Name"),
       el("input", { class: "input", id: "new-name", name: "name", autocomplete: "off", maxlength: 100, required: true })),
-    policyChooser(policies, "first-two-checkers", "new-policy"),
+    policyChooser(policies, "first-two-checkers", "new-policy", "Policies for the new project"),
     el("div", {}, el("button", { class: "button button-primary", type: "submit" }, "Create project"))));
 }
 

@@ -50,6 +50,7 @@ async function load(keep = null) {
   const found = await attempt(byId("message"), fetchPairs);
   if (!found) return;
   disputes = found;
+  byId("list").dataset.state = state;
   at = Math.max(0, disputes.findIndex((one) => one.pair === keep));
   await show();
 }
@@ -60,7 +61,10 @@ function drawList() {
     el("button", { class: "case", type: "button", "aria-current": index === at ? "true" : null, onclick: () => go(index) },
       el("span", { class: "case-scene wrap" }, soft(one.scene || "no scene")),
       el("span", { class: "quiet small" }, `${plural(one.answers.length, "answer")} · ${one.pair.slice(0, 8)}`)))));
-  byId("list").querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
+  // Not scrollIntoView: that would also move the place from which Tab goes on.
+  const box = byId("list").parentElement;
+  const item = byId("list").children[at];
+  if (item) box.scrollTop = Math.min(Math.max(box.scrollTop, item.offsetTop + item.offsetHeight - box.clientHeight), item.offsetTop);
 }
 
 async function go(index) {

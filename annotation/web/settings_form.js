@@ -128,7 +128,7 @@ export function settingsForm(project, policies, save) {
   const grouped = new Set(["policy", ...GROUPS.flatMap(([, names]) => names)]);
   const groups = [...GROUPS, ["More", Object.keys(settings).filter((name) => !grouped.has(name))]];
   const form = el("form", {},
-    el("div", { class: "settings-group" }, policyChooser(policies, settings.policy, `${prefix}-policy`)),
+    el("div", { class: "settings-group" }, policyChooser(policies, settings.policy, `${prefix}-policy`, `Policies for ${project.name}`)),
     groups.map(([title, names]) => {
       const nodes = names.filter((name) => name in settings).flatMap((name) => controls(prefix, name, settings[name], readers));
       const boxes = nodes.filter((node) => node.querySelector("input[type=checkbox]"));
