@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageCms, ImageOps, UnidentifiedImageError
 
+from annotation.atomic import write_file
 from dabench.errors import ImageError
 
 READ = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -102,6 +102,7 @@ def write_canonical(data: bytes, name: Path | str, folder: Path, limits: Limits 
         limits: what is refused.
 
     Raises:
+        StudyFullError: the copy cannot be written.
         ImageError: not an image, too large or too thin, animated, of a kind without a defined look in sRGB, or damaged.
     """
     header = _open(data, name)
@@ -148,9 +149,8 @@ def _check_header(image: PillowImage.Image, name: Path | str, limits: Limits) ->
         raise ImageError(f"{name}: {size}; the shorter side needs {limits.short_side}")
     if long > limits.aspect * short:
         raise ImageError(f"{name}: {size}; the longer side may be {limits.aspect:g} times the shorter")
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # further pictures of an MPO are previews or the other eye
-        raise ImageError(f"{name}: holds {frames} frames", hint="save the one that is meant as a picture of its own")
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # an MPO's others are previews or the other eye
+        raise ImageError(f"{name}: holds several frames", hint="save the one that is meant as a picture of its own")
     profile = image.info.get("icc_profile") or b""
     if len(profile) > limits.profile_bytes:
         raise ImageError(f"{name}: its colour profile has {len(profile)} bytes, more than {limits.profile_bytes}")
@@ -246,10 +246,4 @@ def _to_srgb(image: PillowImage.Image, data: bytes, notes: list[str]) -> PillowI
 def _put(path: Path, data: bytes) -> None:
     if path.is_file() and path.stat().st_size == len(data):
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    write_file(path, data)

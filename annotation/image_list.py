@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import os
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from annotation.study import DATABASE
 from dabench.errors import UsageError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"})
@@ -48,7 +50,7 @@ def list_images(path: Path) -> list[ListedImage]:
     """The images of a folder, or of a CSV or JSON Lines list, sorted by name.
 
     In a folder the scene of an image is its first subfolder; a folder ``images`` at the top is passed over, as DA-2K
-    has it (``images/<scene>/<file>``). Hidden files are left out.
+    has it (``images/<scene>/<file>``). Hidden files, and a study inside the folder, are left out.
 
     A list has the column ``file``, relative to the list's own folder and inside it; ``scene``, ``source``, ``author``,
     ``licence`` (or ``license``), ``retrieved`` (ISO date) and ``keyword`` are optional, and any other is kept.
@@ -72,17 +74,31 @@ def list_images(path: Path) -> list[ListedImage]:
 
 
 def _in_folder(root: Path) -> Iterator[ListedImage]:
-    for path in root.rglob("*"):
-        inner = path.relative_to(root)
-        if path.suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in inner.parts):
+    for path in _files(root, set()):
+        if path.suffix.lower() not in SUFFIXES:
             continue
-        if not path.is_file():
-            continue
-        name = unicodedata.normalize("NFC", inner.as_posix())
+        # A name that is not UTF-8 is shown as well as it can be.
+        name = os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "replace")
+        name = unicodedata.normalize("NFC", name)
         folders = name.split("/")[:-1]
         if folders[:1] == ["images"]:
             folders = folders[1:]
         yield ListedImage(path, name, scene=folders[0] if folders else "")
+
+
+def _files(folder: Path, visited: set[Path]) -> Iterator[Path]:
+    """Files below a folder, hidden ones and those of a study left out. Linked folders are followed, each once."""
+    real = folder.resolve()
+    if real in visited or (folder / DATABASE).exists():
+        return
+    visited.add(real)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _files(path, visited)
+        elif path.is_file():
+            yield path
 
 
 def _in_list(path: Path) -> list[ListedImage]:
@@ -142,11 +158,16 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
         if not content.strip():
             continue
         try:
-            row = json.loads(content)
-        except (json.JSONDecodeError, RecursionError) as error:
+            row = json.loads(content, parse_constant=_refuse)
+            json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        except (ValueError, RecursionError) as error:
             yield line, f"not JSON: {error}"
             continue
         yield line, row if isinstance(row, dict) else "not a JSON object"
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _listed(row: dict[str, Any], root: Path) -> ListedImage:

@@ -164,7 +164,7 @@ def test_cmyk_is_converted(tmp_path: Path) -> None:
 def test_animations_are_refused(tmp_path: Path, kind: str) -> None:
     frames = [PillowImage.fromarray(np.roll(chart(), k * 9, axis=1)) for k in range(3)]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
-    with pytest.raises(ImageError, match=r"moving: holds 3 frames"):
+    with pytest.raises(ImageError, match=r"moving: holds several frames"):
         write_canonical(data, "moving", tmp_path)
     single = encoded(PillowImage.fromarray(chart()), kind)
     assert write_canonical(single, "still", tmp_path).width == 60

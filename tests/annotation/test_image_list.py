@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 from pathlib import Path
 
@@ -26,6 +27,20 @@ def test_the_scene_is_the_first_subfolder(tmp_path: Path) -> None:
     assert [(i.name, i.scene) for i in list_images(tmp_path)] == [
         ("b.JPG", ""), ("indoor/a.png", "indoor"), ("outdoor/deep/c.webp", "outdoor"),
     ]  # fmt: skip
+
+
+def test_a_study_in_the_folder_and_loops_of_links_are_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg", tmp_path / "study/study.db", tmp_path / "study/images/0123.jpg", tmp_path / "s/b.jpg")
+    (tmp_path / "s/up").symlink_to(tmp_path)
+    (tmp_path / "linked").symlink_to(tmp_path / "s")
+    assert sorted(i.path.name for i in list_images(tmp_path)) == ["a.jpg", "b.jpg"]
+
+
+def test_a_name_that_is_no_utf8_is_readable_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    touch(path)
+    (image,) = list_images(tmp_path)
+    assert image.path.is_file() and image.name.encode().decode() == "caf\ufffd.jpg"
 
 
 def test_the_layout_of_da2k_has_its_scenes_below_images(tmp_path: Path) -> None:
@@ -80,6 +95,7 @@ def test_mistakes_in_json_lines(tmp_path: Path) -> None:
     touch(tmp_path / "a.jpg")
     (tmp_path / "l.jsonl").write_text(
         '{"file": 3}\n[1]\n{"file": \n{"file": "a.jpg", "scene": 1}\n{"file": "a\\u0000"}\n'
+        '{"file": "a.jpg", "n": NaN}\n{"file": "a.jpg", "author": "\\ud800"}\n'
     )
     with pytest.raises(UsageError) as error:
         list_images(tmp_path / "l.jsonl")
@@ -88,7 +104,9 @@ def test_mistakes_in_json_lines(tmp_path: Path) -> None:
         "line 2: not a JSON object",
         "line 3: not JSON",
         "line 4: 'scene'",
-        "line 5",
+        "line 5: 'a\\x00' is no file name",
+        "line 6: not JSON: NaN",
+        "line 7: not JSON",
     ):
         assert part in str(error.value)
 
