@@ -67,6 +67,6 @@ export function openHelp(options) {
   const dialog = byId("help-dialog");
   fillHelp(dialog, options);
   if (!dialog.open) dialog.showModal();
-  byId("help-title").focus({ preventScroll: true });
+  dialog.querySelector(".button-primary").focus({ preventScroll: true });
   dialog.scrollTop = 0;
 }

@@ -110,6 +110,7 @@ class Page {
     }
     document.addEventListener("pointerdown", (event) => document.body.classList.toggle("touching", event.pointerType === "touch"), true);
     window.addEventListener("beforeunload", (event) => { if (this.outbox.pending.length) event.preventDefault(); });
+    window.addEventListener("hashchange", () => { if (location.hash.startsWith("#t=")) location.reload(); });   // a sign-in link opened here
     window.addEventListener("pagehide", () => this.work.giveBack());
     window.addEventListener("pageshow", (event) => { if (event.persisted) this.work.restart(); });
   }
@@ -304,8 +305,9 @@ class Page {
     if (this.undoing || byId("panel").querySelector("[role=alertdialog]")) return;
     this.undoing = true;
     try {
-      await this.work.undo();
-      this.say("Undone. Answer again.");
+      const practising = this.work.current?.task.qualification;
+      if (practising) this.say("Practice answers cannot be taken back.");
+      else this.say((await this.work.undo()) ? "Undone. Answer again." : "There is nothing to undo.");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.say(error.kind === "offline" ? "Earlier answers can be undone when the server is back." : `${error.message} ${error.hint}`.trim());

@@ -4,7 +4,7 @@
 import { svg } from "./dom.js";
 
 export const RADIUS = 19;
-export const LEAST = 7;       // the centre stays free at any distance
+export const LEAST = 5;       // the centre stays free at any distance
 const REACH = 30;             // a click this near counts; at least 44 px across
 
 // Ring radius for two points `distance` screen pixels apart.
@@ -38,8 +38,9 @@ function outline(letter, radius) {
 export function ring(letter, radius = RADIUS) {
   const { tag, attributes } = outline(letter, radius);
   const group = svg("g", { class: `ring ring-${letter.toLowerCase()}` });
+  const thin = Math.max(0.4, Math.min(1, radius / RADIUS));
   for (const [name, width] of [["edge", 8], ["edge-light", 5.4], ["edge", 4], ["core", 2.6]]) {
-    group.append(svg(tag, { ...attributes, class: name, "stroke-width": radius < 12 ? width * 0.6 : width, fill: "none" }));
+    group.append(svg(tag, { ...attributes, class: name, "stroke-width": width * thin, fill: "none" }));
   }
   // Four short marks point at the centre and end well before it.
   const outer = outline(letter, radius).tag === "rect" ? radius * 0.9 : radius;

@@ -166,6 +166,13 @@ export class Outbox {
     return this.#drain();
   }
 
+  // Resolves when everything is sent or something is in the way.
+  async settled() {
+    const end = performance.now() + 10000;
+    this.wake();
+    while (this.pending.length && !this.trouble && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+
   async #drain() {
     if (this.busy) { this.more = true; return; }
     this.busy = true;

@@ -158,7 +158,7 @@ export class Stage {
       context.imageSmoothingQuality = this.flight ? "low" : "high";
       context.drawImage(work, left, top, image.width * scale, image.height * scale);
     }
-    if (scale >= 0.99 && !this.flight) this.#nativePixels(context, scale, left, top);
+    const exact = scale >= 0.99 && !this.flight && this.#nativePixels(context, scale, left, top);
     if (this.pair) {
       const a = toScreen(view, size, this.pair.first);
       const b = toScreen(view, size, this.pair.second);
@@ -168,15 +168,16 @@ export class Stage {
     this.root.dataset.x = view.x;
     this.root.dataset.y = view.y;
     this.root.dataset.moving = this.flight !== null;
+    this.root.dataset.exact = exact;   // stored pixels, not the work copy
     this.heard.painted?.();
   }
 
-  // From 1:1 on, the stored pixels take the place of the work copy.
+  // From 1:1 on, the stored pixels take the place of the work copy. True when all of them are here.
   #nativePixels(context, scale, left, top) {
     const box = { left: -left / scale, top: -top / scale, right: (this.canvas.width - left) / scale,
       bottom: (this.canvas.height - top) / scale };
     const tiles = Pictures.cover(this.image, box);
-    if (tiles.length > 72) return;
+    if (tiles.length > 72) return false;
     context.imageSmoothingEnabled = scale < 3;
     const missing = [];
     for (const tile of tiles) {
@@ -188,13 +189,14 @@ export class Stage {
       context.drawImage(bitmap, x, y, Math.round(left + (tile.col + tile.cols) * scale) - x,
         Math.round(top + (tile.row + tile.rows) * scale) - y);
     }
-    if (missing.length === 0 || this.fetching) return;
+    if (missing.length === 0 || this.fetching) return missing.length === 0;
     this.fetching = setTimeout(() => {
       Promise.allSettled(missing.map((tile) => this.pictures.wantTile(tile.key))).then((results) => {
         this.fetching = 0;
         if (results.some((result) => result.status === "fulfilled")) this.#ask();
       });
     }, 120);
+    return false;
   }
 
   #place(event) {

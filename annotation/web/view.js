@@ -36,12 +36,13 @@ export function whole(image, size, margin = 12) {
 }
 
 // Both points with their surroundings: the pair takes `share` of the stage; never smaller than the whole picture, and not
-// larger than `most` CSS pixels per picture pixel.
-export function around(first, second, image, size, { share = 0.42, most = 4 } = {}) {
+// larger than `most` CSS pixels per picture pixel, except that points very near each other are drawn `apart` CSS pixels apart.
+export function around(first, second, image, size, { share = 0.42, most = 4, apart = 48 } = {}) {
   const least = whole(image, size).scale;
   const wide = Math.abs(first.col - second.col) + 1;
   const high = Math.abs(first.row - second.row) + 1;
-  const scale = Math.max(least, Math.min(most, (share * size.width) / wide, (share * size.height) / high));
+  const enough = Math.min(LIMIT, apart / Math.max(1, Math.hypot(wide - 1, high - 1)));
+  const scale = Math.max(least, enough, Math.min(most, (share * size.width) / wide, (share * size.height) / high));
   const centre = { scale, x: (first.col + second.col + 1) / 2, y: (first.row + second.row + 1) / 2 };
   return held(centre, image, size);
 }

@@ -1,6 +1,6 @@
 // The state of the work: which tasks are here, which one is asked, what was answered. Knows nothing of the page.
 
-import { ApiError, post, uuid } from "./api.js";
+import { ApiError, get, post, uuid } from "./api.js";
 
 const AHEAD = 4;          // tasks kept ready behind the current one
 const STEPS = 200;        // answers that undo can reach without asking the server
@@ -22,6 +22,8 @@ export class Work {
     this.waiting = "";
     this.receipts = new Map();   // uuid -> resolve
     this.touched = performance.now();
+    this.epoch = 0;         // counts undos
+    this.stale = false;     // the last list from the server was of before something
     setInterval(() => this.#beat(), BEAT_MS);
   }
 
@@ -29,7 +31,7 @@ export class Work {
   async start() {
     for (const item of this.outbox.pending) {
       if (item.path === "/api/undo") this.history = this.history.filter((entry) => entry.uuid !== item.body.response);
-      else if (item.task) this.history.push({ uuid: item.uuid, task: item.task, relation: item.body.relation, shown: item.body.shown });
+      else if (item.task && !item.task.qualification) this.history.push({ uuid: item.uuid, task: item.task, relation: item.body.relation, shown: item.body.shown });
     }
     await Promise.race([this.outbox.wake(), new Promise((resolve) => setTimeout(resolve, 3000))]);
     await this.advance();
@@ -65,23 +67,27 @@ export class Work {
   }
 
   // Gets more tasks when few are left. Resolves to true if there is one now.
-  fill(needed = false) {
-    if (!needed && this.tasks.length >= AHEAD - 1) return Promise.resolve(true);
+  async fill(needed = false) {
+    if (!needed && this.tasks.length >= AHEAD - 1) return true;
     this.filling ??= this.#fetch().finally(() => { this.filling = null; });
-    return this.filling.then((error) => {
-      if (this.tasks.length > 0) return true;
-      if (needed && !this.current) {
-        if (error) this.told({ type: "problem", error });
-        else this.told({ type: "waiting", waiting: this.waiting || "later" });
-      }
-      return false;
-    });
+    let error = await this.filling;
+    if (needed && !error && this.tasks.length === 0 && this.stale) {
+      // What the server gave was answered or taken back in the meantime: ask again when it knows.
+      await this.outbox.settled();
+      error = await this.#fetch();
+    }
+    if (this.tasks.length > 0) return true;
+    if (needed && !this.current) {
+      if (error) this.told({ type: "problem", error });
+      else this.told({ type: "waiting", waiting: this.waiting || "later" });
+    }
+    return false;
   }
 
   async #fetch() {
     const asked = performance.now();
     const held = this.tasks.length + (this.current ? 1 : 0) + this.#unsent().size;
-    const epoch = this.epoch ?? 0;
+    const { epoch } = this;
     let batch;
     try {
       batch = await post(`/api/projects/${this.project.id}/tasks`, { n: Math.min(16, held + AHEAD) });
@@ -89,11 +95,13 @@ export class Work {
       if (error instanceof ApiError) return error;
       throw error;
     }
-    if (epoch !== (this.epoch ?? 0)) return null;   // an undo changed what is held: this list is of before
+    this.stale = epoch !== this.epoch;   // an undo changed what is held: this list is of before
+    if (this.stale) return null;
     const unsent = this.#unsent();
     const here = new Set([this.current?.task, ...this.tasks].filter(Boolean).map((task) => task.assignment));
     const arrived = (task) => (this.sent.get(task.assignment) ?? -1) >= asked;
     const missed = batch.tasks.filter((task) => unsent.has(task.assignment) || arrived(task)).length;
+    this.stale = missed > 0;
     for (const task of batch.tasks) {
       if (here.has(task.assignment) || unsent.has(task.assignment) || arrived(task)) continue;
       this.tasks.push({ ...task, answered: { ...task.answered } });
@@ -125,7 +133,8 @@ export class Work {
     const { task, relation } = this.current;
     const id = uuid();
     const body = { uuid: id, assignment: task.assignment, relation, shown, reason: "", confidence: "", ...details };
-    this.history.push({ uuid: id, task, relation, shown });
+    // The result of a practice pair is shown at once, so it cannot be taken back.
+    if (!task.qualification) this.history.push({ uuid: id, task, relation, shown });
     if (this.history.length > STEPS) this.history.shift();
     task.answered[relation] = shown;
     const complete = task.relations.every((name) => name in task.answered);
@@ -148,7 +157,7 @@ export class Work {
   // Takes the last answer back and asks again. Resolves to false if there is none.
   async undo() {
     const last = this.history.pop();
-    this.epoch = (this.epoch ?? 0) + 1;
+    this.epoch += 1;
     if (!last) return this.#undoBefore();
     const refused = this.outbox.refused.find((item) => item.uuid === last.uuid);
     if (refused) await this.outbox.forget(refused);
@@ -163,7 +172,9 @@ export class Work {
   // An answer of before this page was loaded: only the server knows it.
   async #undoBefore() {
     if (this.outbox.pending.length) await this.outbox.wake();
-    const { task } = await post("/api/undo", { uuid: uuid(), response: null });
+    const { answers } = await get(`/api/projects/${this.project.id}/history?n=1`);
+    if (answers.length === 0) return false;
+    const { task } = await post("/api/undo", { uuid: uuid(), response: answers[0].uuid });
     const relation = task.relations.find((name) => !(name in task.answered)) ?? task.relations[0];
     this.#reopen({ ...task, answered: { ...task.answered } }, relation);
     return true;
