@@ -8,11 +8,7 @@ from typing import Any
 
 from annotation.study import Study
 
-from .sessions import Caller
-
 FRESH_SECONDS = 5.0
-FOR_ANNOTATORS = ("study", "project", "at", "event", "level", "progress", "scenes")
-"""Shares of answers, cues and other people's figures would end the blindness of those who still answer."""
 
 
 class Dashboards:
@@ -28,18 +24,8 @@ class Dashboards:
         self._kept: dict[int, tuple[int, float, dict[str, Any]]] = {}
         self._lock = threading.Lock()
 
-    def get(self, project: int, caller: Caller) -> dict[str, Any]:
-        """What :func:`annotation.reporting.dashboard` says; to annotators only the progress.
-
-        Raises:
-            NotFoundError: no such project.
-        """
-        found = self._whole(project)
-        if caller.role != "annotator":
-            return found
-        return {name: found[name] for name in FOR_ANNOTATORS if name in found}
-
-    def _whole(self, project: int) -> dict[str, Any]:
+    def get(self, project: int) -> dict[str, Any]:
+        """What :func:`annotation.reporting.dashboard` says. Raises NotFoundError for an unknown project."""
         from annotation.reporting import dashboard
 
         with self._lock:

@@ -6,6 +6,7 @@ OWNER = frozenset({"owner"})
 REVIEW = OWNER | {"adjudicator"}
 WORK = REVIEW | {"annotator"}
 LOOK = REVIEW | {"viewer"}
+"""The dashboard is not for annotators: shares of answers and what cues give away would end their blindness."""
 ANYBODY = WORK | LOOK
 PUBLIC: frozenset[str] = frozenset()
 """No session is needed. Pages are empty shells; all that they show comes from routes below ``/api``."""
@@ -41,7 +42,7 @@ ROLES: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/images/{sha256}/expert/{model}.png"): REVIEW,
     ("GET", "/api/projects/{project}/disputes"): REVIEW,
     ("POST", "/api/decisions"): REVIEW,
-    ("GET", "/api/projects/{project}/dashboard"): ANYBODY,  # annotators get a part of it, see dashboards.py
+    ("GET", "/api/projects/{project}/dashboard"): LOOK,
     ("GET", "/api/policies"): LOOK,
     ("GET", "/api/people"): OWNER,
     ("POST", "/api/people"): OWNER,

@@ -44,7 +44,7 @@ def decisions(body: Decision, server: Shared, caller: Signed) -> dict[str, Any]:
 
 @router.get("/api/projects/{project}/dashboard")
 def dashboard(project: Project, server: Shared, caller: Signed) -> dict[str, Any]:
-    return server.dashboards.get(project, caller)
+    return server.dashboards.get(project)
 
 
 @router.get("/api/policies")
