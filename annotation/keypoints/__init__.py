@@ -1,6 +1,17 @@
 """Key points: pixels worth comparing, from Segment Anything or from regions of the picture."""
 
-from annotation.keypoints.finding import find_keypoints
+from annotation.keypoints.cache import CachedPoints
+from annotation.keypoints.finding import find_keypoints, open_generator
+from annotation.keypoints.regions import RegionPoints, RegionSettings
 from annotation.keypoints.types import KeyPoint, KeyPoints, PointGenerator
 
-__all__ = ["KeyPoint", "KeyPoints", "PointGenerator", "find_keypoints"]
+__all__ = [
+    "CachedPoints",
+    "KeyPoint",
+    "KeyPoints",
+    "PointGenerator",
+    "RegionPoints",
+    "RegionSettings",
+    "find_keypoints",
+    "open_generator",
+]

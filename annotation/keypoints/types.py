@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -107,13 +106,10 @@ class PointGenerator(Protocol):
         ...
 
 
-def region_edges(masks: Sequence[NDArray[np.bool_]], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """bool [H, W], pixels that have a 4-neighbour on the other side of the edge of one of ``masks`` (bool [H, W])."""
-    edges = np.zeros(shape, np.bool_)
-    for mask in masks:
-        across, down = mask[:, 1:] != mask[:, :-1], mask[1:] != mask[:-1]
-        edges[:, 1:] |= across
-        edges[:, :-1] |= across
-        edges[1:] |= down
-        edges[:-1] |= down
-    return edges
+def mark_edges(edges: NDArray[np.bool_], regions: NDArray[Any]) -> None:
+    """Set ``edges`` [H, W] where ``regions`` [H, W] differs from the pixel above, below, left or right."""
+    across, down = regions[:, 1:] != regions[:, :-1], regions[1:] != regions[:-1]
+    edges[:, 1:] |= across
+    edges[:, :-1] |= across
+    edges[1:] |= down
+    edges[:-1] |= down
