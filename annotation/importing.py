@@ -27,7 +27,7 @@ from dabench.errors import ImageError, UsageError
 PURPOSES = ("pairs", "gold", "qualification")
 NAMESPACE = uuid.UUID("5c2f3a4e-3d0b-5e0a-9a55-2f6d1a8f4f10")
 RIGHTS = ("licence", "author", "source", "retrieved", "keyword")
-FIRST_PROJECT = "main"
+FIRST_PROJECT = "pairs"
 
 
 @dataclass(frozen=True)
