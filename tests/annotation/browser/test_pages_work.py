@@ -1,0 +1,420 @@
+"""The pages around labelling, used as people use them, and the database looked at afterwards."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from annotation_studies import answer_to, person, right_answer
+from PIL import Image
+
+from annotation.queue import give_answer, next_tasks, place_pair
+from annotation.settings import ProjectSettings
+
+THIN = "\u202f"
+TWO = ProjectSettings(policy="unanimous-2", gold_share=0, repeat_share=0)
+READ = "for (const who of ['ann', 'ben']) localStorage.setItem(`dabench.read.${who}.1`, '1');"
+
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "device_scale_factor": 2}
+
+
+@pytest.fixture
+def server(request, new_study, serve):
+    """A server of a small study; :func:`of` says which."""
+    return serve(new_study(**getattr(request, "param", {})))
+
+
+def of(**options: Any) -> pytest.MarkDecorator:
+    """The study of a test: options of ``make_study``."""
+    return pytest.mark.parametrize("server", [options], indirect=True, ids=["study"])
+
+
+@pytest.fixture
+def opened(server, visit) -> Callable[..., Any]:
+    """``opened(alias, path)`` -> a page of that person in a browser of their own; alias None: not signed in."""
+
+    def open_page(alias: str | None, path: str, script: str = "", **options: Any) -> Any:
+        visitor = visit(server, **options)
+        page = visitor.page()
+        if script:
+            page.add_init_script(script)
+        if alias is None:
+            page.goto(server.url + path)
+            return page
+        token, origin = {"token": server.token_for(alias)}, {"Origin": server.url}
+        assert page.request.post(f"{server.url}/api/login", data=token, headers=origin).ok
+        page.goto(server.url + path)
+        return page
+
+    return open_page
+
+
+def answer_all(study, how: dict[str, str], most: int = 99) -> None:
+    """People answer through the queue: always point ``a`` or ``b``, or the ``right`` one."""
+    for alias, way in how.items():
+        for _ in range(most):
+            batch = next_tasks(study, 1, person(study, alias), 1)
+            if not batch.tasks:
+                break
+            (task,) = batch.tasks
+            for relation in task.relations:
+                shown = right_answer(task)
+                if way != "right":
+                    stored = study.store.one("SELECT a_row, a_col FROM pairs WHERE id = ?", task.pair)
+                    is_first = tuple(task.first) == tuple(stored)
+                    shown = "first" if is_first == (way == "a") else "second"
+                give_answer(study, person(study, alias), answer_to(task, shown, relation=relation))
+
+
+def rows(study, sql: str, *values):
+    return [dict(row) for row in study.store.query(sql, *values)]
+
+
+def shown_key(study, alias: str, answer: str) -> str:
+    """The key that says ``answer`` (a or b) for the open task of a person: 1 is the point shown first."""
+    task = study.store.one("SELECT swap FROM assignments WHERE person = ? AND state = 'open'", person(study, alias))
+    assert task is not None
+    return "1" if (answer == "a") != bool(task["swap"]) else "2"
+
+
+# ---- signing in
+
+
+def test_a_link_signs_in_and_leaves_no_trace_of_the_token(opened, server):
+    token = server.token_for("ann")
+    page = opened(None, f"/#t={token}")
+    page.wait_for_selector("#answer-first")
+    assert page.url == server.url + "/"
+    assert token not in page.evaluate("JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])")
+    page.goto(server.url + "/people")
+    page.go_back()
+    assert "#" not in page.url
+
+
+def test_a_pasted_link_or_a_reason_why_not(opened, server):
+    page = opened(None, "/login")
+    for text, complaint in (("", "Paste your link"), ("hello", "not a link"), ("x" * 40, "does not work")):
+        page.fill("#token", text)
+        page.press("#token", "Enter")
+        page.wait_for_function("text => document.querySelector('#message').textContent.includes(text)", arg=complaint)
+        assert page.get_attribute("#token", "aria-invalid") == "true"
+    page.fill("#token", f"  {server.link_for('vic')} ")
+    page.click("#submit")
+    page.wait_for_url("**/dashboard")
+
+
+def test_a_link_that_was_replaced_is_refused(opened, server):
+    old = server.link_for("ben")
+    server.link_for("ben")
+    page = opened(None, old.removeprefix(server.url))
+    page.wait_for_selector(".notice-bad")
+    assert "does not work" in page.inner_text("#message") and page.url == server.url + "/"
+
+
+def test_the_way_back_stays_on_this_server(opened, server):
+    page = opened(None, "/login")
+    for back, lands in (("/people", "/people"), ("//evil.example/", "/"), ("https://evil.example", "/")):
+        page.goto(f"{server.url}/login?back={back}#t={server.token_for('olga')}")
+        page.wait_for_selector("nav a, #answer-first")
+        assert page.url == server.url + lands
+
+
+def test_the_bar_shows_what_a_role_may_open(opened):
+    for alias, titles, forbidden in (
+        ("olga", ["Label", "Place", "Review", "Dashboard", "People", "Projects"], None),
+        ("adam", ["Label", "Place", "Review", "Dashboard"], "/people"),
+        ("ann", ["Label", "Place"], "/review"),
+        ("vic", ["Dashboard"], "/place"),
+    ):
+        page = opened(alias, forbidden or "/projects")
+        page.wait_for_selector("#menu a")
+        assert page.locator("#menu a").all_inner_texts() == titles
+        if forbidden:
+            assert "Not for your role" in page.inner_text("#main")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/login")
+    page.goto(page.url.replace("/login", "/dashboard"))
+    page.wait_for_url("**/login?back=**")
+
+
+# ---- two people, one dispute
+
+
+@of(images=1, pairs_per_image=1, settings=TWO)
+def test_two_people_disagree_and_a_third_decides(opened, server):
+    study = server.study
+    for alias, answer in (("ann", "a"), ("ben", "b")):
+        page = opened(alias, "/", script=READ)
+        page.wait_for_selector("#answer-first:not([aria-disabled='true'])")
+        with page.expect_response("**/api/answers") as given:
+            page.keyboard.press(shown_key(study, alias, answer))
+        assert given.value.ok
+        others = {"ann": "ben", "ben": "ann"}[alias]
+        assert others not in page.content()
+    (pair,) = rows(study, "SELECT * FROM pairs")
+    assert pair["state"] == "disputed"
+
+    page = opened("adam", "/review")
+    page.wait_for_selector("#answers tbody tr")
+    assert [row.split()[:2] for row in page.locator("#answers tbody tr").all_inner_texts()] == [
+        ["ann", "A"],
+        ["ben", "B"],
+    ]
+    assert "near-sighted" not in page.content(), "votes are there only when they are asked for"
+    page.keyboard.press("m")
+    page.wait_for_selector("#expert-votes tbody tr")
+    assert page.locator("#expert-votes tbody tr").count() == 3
+    assert "flips the first answer" in page.inner_text("[data-result=b]")
+    page.keyboard.press("1")  # a reason without a decision does nothing
+    page.keyboard.press("b")
+    page.keyboard.press("2")
+    page.wait_for_selector("#nothing:not([hidden])")
+    assert "B is closer, one answer was a slip" in page.inner_text("#last")
+    decisions = rows(study, "SELECT * FROM decisions WHERE by_person = 'adam'")
+    assert [(d["result"], d["reason"], d["pair"]) for d in decisions] == [("b", "one answer was a slip", pair["id"])]
+    assert rows(study, "SELECT state FROM pairs") == [{"state": "final"}]
+
+    page.get_by_role("radio", name="adjudicated").check()
+    page.wait_for_selector("#list[data-state='adjudicated']")
+    assert "one answer was a slip" in page.inner_text("#decisions")
+    page.keyboard.press("d")
+    page.fill("#reason", "the point lies on an <b>edge</b>")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('#last').textContent.includes('dropped')")
+    (dropped,) = rows(study, "SELECT result, reason FROM decisions WHERE by_person = 'adam' AND result = 'drop'")
+    assert dropped["reason"] == "the point lies on an <b>edge</b>"
+    assert rows(study, "SELECT state FROM pairs") == [{"state": "dropped"}]
+    assert len(rows(study, "SELECT uuid FROM responses")) == 2, "nothing is deleted"
+
+    page.get_by_role("radio", name="dropped").check()
+    page.wait_for_selector("#list[data-state='dropped']")
+    page.keyboard.press("r")
+    page.keyboard.press("2")
+    page.wait_for_selector("#nothing:not([hidden])")
+    assert rows(study, "SELECT state FROM pairs") == [{"state": "queued"}]
+
+
+@of(images=1, pairs_per_image=1, settings=TWO, layered=True)
+def test_a_layered_pair_is_decided_layer_by_layer(opened, server):
+    study = server.study
+    answer_all(study, {"ann": "a", "ben": "b"})
+    page = opened("adam", "/review")
+    page.wait_for_selector("#layers input")
+    for layer, key in (("front surface", "a"), ("behind it", "b")):
+        page.wait_for_function(
+            "layer => document.querySelector('#layers input:checked + span').textContent === layer", arg=layer
+        )
+        page.keyboard.press(key)
+        page.keyboard.press("1")
+    page.wait_for_selector("#nothing:not([hidden])")
+    made = rows(study, "SELECT relation, result FROM decisions WHERE by_person = 'adam' ORDER BY id")
+    assert made == [{"relation": "front", "result": "a"}, {"relation": "back", "result": "b"}]
+    assert rows(study, "SELECT state FROM pairs") == [{"state": "final"}]
+
+
+# ---- placing pairs
+
+
+@of(settings=ProjectSettings(layered=True), size=(96, 64))
+def test_a_pair_is_placed_by_keys_alone_to_the_pixel(opened, server):
+    study = server.study
+    page = opened("ann", "/place")
+    page.wait_for_selector(".tile")
+    page.focus(".tile")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("canvas[data-painted]:not([data-painted=''])")
+    for key in ("ArrowUp", "ArrowUp", "ArrowLeft"):
+        page.keyboard.press(key)
+    page.wait_for_selector(".place-lens[data-ready='true'][data-row='30'][data-col='47']")
+    image = page.get_attribute("canvas[data-painted]", "data-painted")
+    under_the_cross = page.evaluate(
+        """() => { const c = document.querySelector('.place-lens');
+        return [...c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data].slice(0, 3); }"""
+    )
+    (file,) = rows(study, "SELECT file FROM images WHERE sha256 = ?", image)
+    stored = np.asarray(Image.open(study.images / file["file"]).convert("RGB"))
+    assert under_the_cross == stored[30, 47].tolist()
+
+    page.keyboard.press("Enter")  # A at (30, 47)
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("Enter")  # B at (40, 47)
+    page.keyboard.press("u")
+    assert page.inner_text("#where-b") == "not set"
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")  # B at (40, 57)
+    page.keyboard.press("s")
+    assert "Say why" in page.inner_text("#place-status")
+    page.keyboard.press("Space")  # the focus is on the reasons
+    page.focus("#layered")
+    page.keyboard.press("Space")
+    page.focus("#stage")
+    page.keyboard.press("s")
+    page.wait_for_selector("#placed tbody tr")
+    (pair,) = rows(study, "SELECT * FROM pairs WHERE route = 'manual'")
+    assert (pair["a_row"], pair["a_col"], pair["b_row"], pair["b_col"]) == (30, 47, 40, 57)
+    assert (pair["image"], pair["reason"], pair["layered"], pair["created_by"]) == (image, "reflection", 1, "ann")
+    assert page.inner_text("#where-a") == "not set"
+
+
+@of(size=(96, 64))
+def test_a_pair_is_placed_by_touch_on_a_small_screen(opened, server):
+    page = opened("cat", "/place", **PHONE)
+    page.tap(".tile")
+    page.wait_for_selector("canvas[data-painted]:not([data-painted=''])")
+    page.tap(".picture-canvas", position={"x": 120, "y": 150})
+    page.tap(".picture-canvas", position={"x": 260, "y": 200})
+    before = page.inner_text("#where-b")
+    page.tap(".nudge-right")
+    page.tap(".nudge-down")
+    row, col = (int(value) + 1 for value in before.split(", "))
+    assert page.inner_text("#where-b") == f"{row}, {col}"
+    page.get_by_role("radio", name="thin part").tap()
+    page.get_by_role("button", name="Save pair").tap()
+    page.wait_for_selector("#placed tbody tr")
+    (pair,) = rows(server.study, "SELECT * FROM pairs WHERE route = 'manual'")
+    assert (pair["b_row"], pair["b_col"], pair["reason"]) == (row, col, "thin part")
+    for size in page.locator(".button:visible").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect().height)"
+    ):
+        assert size >= 44
+
+
+def test_the_list_holds_only_own_pairs(opened, server):
+    study = server.study
+    image = rows(study, "SELECT sha256 FROM images")[0]["sha256"]
+    for n, alias in enumerate(("ann", "ben", "ben")):
+        number = f"00000000-0000-4000-8000-00000000000{n}"
+        place_pair(study, person(study, alias), number, 1, image, (n, 1), (9, n), "illusion")
+    page = opened("ben", "/place")
+    page.wait_for_selector("#placed tbody tr")
+    assert page.locator("#placed tbody tr").count() == 2
+    page.get_by_role("radio", name="outdoor").check()
+    assert page.locator(".tile").count() == 1
+
+
+# ---- the dashboard
+
+
+def percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f}{THIN}%"
+
+
+@of(images=6, pairs_per_image=5, settings=TWO)
+def test_the_dashboard_says_what_the_server_counts(opened, server):
+    study = server.study
+    answer_all(study, {"ann": "a"}, most=6)
+    answer_all(study, {"ann": "right", "ben": "right"}, most=25)
+    page = opened("olga", "/dashboard")
+    page.wait_for_selector("#headline-body .figure")
+    data = page.request.get(f"{server.url}/api/projects/1/dashboard").json()
+    figures = page.locator(".figure").all_inner_texts()
+    assert figures[0] == str(data["progress"]["done"]) and data["progress"]["done"] > 0
+    assert figures[1] == percent(data["agreement"]["views"][0]["raw"]["value"])
+    scene = page.locator("#scenes-body tbody tr").first
+    assert scene.locator("td").nth(1).inner_text() == str(data["scenes"][0]["done"])
+    assert page.locator("#people-body tbody tr").count() == len(data["people"])
+    for one in data["people"]:
+        row = page.locator("#people-body tbody tr", has_text=one["alias"]).inner_text()
+        assert one["name"] in row
+        assert one["answers"] == 0 or f"{one['seconds']['median']:.1f}{THIN}s" in row
+    for cue in data["shortcuts"]["groups"][0]["cues"]:
+        row = page.locator("#shortcuts-body tbody tr", has_text=cue["title"]).first.inner_text()
+        assert cue["accuracy"]["value"] is None or percent(cue["accuracy"]["value"]) in row
+        assert ("Warning" in row) == cue["warn"]
+    chosen = next(one for one in data["forecast"]["policies"] if one["chosen"])
+    assert percent(chosen["kept"]) in page.locator("#policies-body tr.policy-chosen").inner_text()
+
+    # An answer more: figures change, and what did not change is not drawn again.
+    page.evaluate("document.querySelector('#policies-body').firstChild.kept = true; window.kept = true")
+    answer_all(study, {"ann": "right", "ben": "right"}, most=3)
+    for _ in range(40):  # the server counts again every five seconds at most
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.wait_for_timeout(250)
+        if int(page.get_attribute("#main", "data-event")) > data["event"]:
+            break
+    assert page.evaluate("window.kept"), "the page was not loaded again"
+    fresh = page.request.get(f"{server.url}/api/projects/1/dashboard").json()
+    assert page.locator(".figure").all_inner_texts()[0] == str(fresh["progress"]["done"])
+
+
+@of(images=1, pairs_per_image=2)
+def test_names_are_for_owners_and_an_empty_project_has_a_dashboard(opened):
+    page = opened("vic", "/dashboard")
+    page.wait_for_selector("#headline-body .figure")
+    assert "Ben" not in page.inner_text("#main")
+    assert page.locator(".figure").all_inner_texts()[1:3] == ["–", "–"]
+
+
+# ---- people and projects
+
+
+def test_people_are_added_and_their_links_work_until_replaced(opened, server):
+    page = opened("olga", "/people")
+    page.fill("#name", "Dora <i>Lind</i>")
+    page.select_option("#role", "adjudicator")
+    page.focus("#role")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#link")
+    first = page.input_value("#link")
+    assert re.fullmatch(re.escape(server.url) + r"/#t=[\w-]{22,}", first)
+    assert "Dora <i>Lind</i>" in page.inner_text("#people")
+    guest = opened(None, first.removeprefix(server.url))
+    guest.wait_for_selector("#answer-first")
+    alias = guest.evaluate("fetch('/api/session').then((a) => a.json()).then((s) => s.person.alias)")
+
+    page.get_by_role("button", name="Copy link").click()
+    page.wait_for_selector("text=Copied")
+    page.get_by_role("button", name=f"New link for {alias}").click()
+    page.wait_for_function("old => document.querySelector('#link').value !== old", arg=first)
+    late = opened(None, first.removeprefix(server.url))
+    late.wait_for_selector(".notice-bad")
+    page.reload()
+    page.wait_for_selector("#people tbody tr")
+    assert "#t=" not in page.content(), "a link is shown once"
+
+    page.get_by_role("button", name=f"Disable {alias}").click()
+    page.wait_for_selector(".person-off")
+    assert rows(server.study, "SELECT active FROM people WHERE alias = ?", alias) == [{"active": 0}]
+
+
+def test_projects_are_made_changed_and_paused(opened, server):
+    study = server.study
+    page = opened("olga", "/projects")
+    page.wait_for_selector("#new form")
+    page.fill("#new-name", "Second")
+    page.get_by_role("button", name="Create project").click()
+    page.wait_for_selector("#settings-2 form")
+    page.locator("#settings-2").get_by_label(re.compile("Two people answer and must agree")).check()
+    page.fill("#p2-gold_share", "0.1")
+    page.fill("#p2-skip_reasons", "fog\nnight\n\n")
+    page.check("#p2-confidence")
+    page.get_by_role("button", name="Add a scene").click()
+    page.locator("#settings-2").get_by_role("textbox", name="Scene").fill("under = water")
+    page.locator("#settings-2").get_by_role("spinbutton", name="Pairs", exact=True).fill("12")
+    page.get_by_role("button", name="Save settings").click()
+    page.wait_for_selector(".notice-good")
+    before = ProjectSettings().to_dict()
+    (project,) = rows(study, "SELECT * FROM projects WHERE name = 'Second'")
+    changed = {"policy": "unanimous-2", "gold_share": 0.1, "skip_reasons": ["fog", "night"], "confidence": True}
+    expected = json.loads(json.dumps(before | changed | {"scene_targets": {"under = water": 12}}))
+    assert json.loads(project["settings"]) == expected
+
+    page.get_by_role("group", name="State of Second").get_by_role("radio", name="paused").check()
+    page.wait_for_function("() => document.querySelector('input[name=state-2][value=paused]').checked")
+    for _ in range(50):
+        if rows(study, "SELECT state FROM projects WHERE id = 2") == [{"state": "paused"}]:
+            break
+        page.wait_for_timeout(20)
+    else:
+        pytest.fail("the project is not paused")
+
+    page.fill("#new-name", "Second")
+    page.get_by_role("button", name="Create project").click()
+    page.wait_for_selector(".notice-bad")
+    assert len(rows(study, "SELECT id FROM projects")) == 2
