@@ -346,6 +346,26 @@ def test_a_locked_database_is_told_and_reading_goes_on(browsers, study, monkeypa
     other.close()
 
 
+def test_a_full_disk_is_told_and_the_answer_can_be_sent_again(browsers, study):
+    """SQLite's own refusal, provoked by forbidding the database to grow."""
+    tasks = tasks_of(browsers("ann"), 12)
+    writer = study.store._writer
+    writer.execute(f"PRAGMA max_page_count = {writer.execute('PRAGMA page_count').fetchone()[0]}")
+    replies = []
+    for task in tasks:
+        body = answer_to(task, client={"build": "b" * 64, "aids": ["x" * 40] * 20})
+        replies.append((browsers("ann").post("/api/answers", json=body), body))
+    refused = [(reply, body) for reply, body in replies if reply.status_code == 503]
+    assert refused and all(reply.status_code in (200, 503) for reply, _ in replies)
+    reply, body = refused[0]
+    assert reply.json()["error"] == "the disk is full" and int(reply.headers["Retry-After"]) >= 1
+    assert browsers("ann").get("/api/projects/1/history").status_code == 200, "reading goes on"
+    writer.execute("PRAGMA max_page_count = 1000000")
+    assert browsers("ann").post("/api/answers", json=body).json()["status"] == "saved"
+    stored = {row["uuid"] for row in study.store.query("SELECT uuid FROM responses")}
+    assert stored == {body["uuid"] for reply, body in replies if reply.status_code == 200} | {body["uuid"]}
+
+
 def test_people_and_links(browsers, study):
     olga = browsers("olga")
     made = olga.post("/api/people", json={"name": "  Zoë <b>x</b> ", "role": "annotator"}).json()
