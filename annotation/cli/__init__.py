@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from annotation.cli import backup, export, import_, people, serve, stats
+from annotation.cli import backup, export, import_, people, propose, serve, stats
 
 app = typer.Typer(
     name="annotate",
@@ -12,6 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+app.command("propose")(propose.propose)
 app.command("serve")(serve.serve)
 app.add_typer(people.people_app, name="people")
 app.add_typer(people.project_app, name="project")

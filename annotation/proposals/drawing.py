@@ -49,7 +49,7 @@ def draw(
     """Draw pairs from the candidates of one scene.
 
     Args:
-        strata: for each image, the column of each of its candidates.
+        strata: for each image, the column of each of its candidates; -1: none, it cannot be drawn.
         weights: for each image, the positive weight of each candidate within its cell.
         wanted: number of pairs of each column. What one cannot give is asked of the others.
         groups: of each column, the number of its route; a route as a whole gets a whole number of pairs.
@@ -62,7 +62,7 @@ def draw(
     columns = len(wanted)
     sizes = np.zeros((len(strata), columns), np.int64)
     for row, numbers in enumerate(strata):
-        sizes[row] = np.bincount(numbers, minlength=columns)
+        sizes[row] = np.bincount(numbers[numbers >= 0], minlength=columns)
     expected = expected_counts(sizes, np.asarray(wanted, float), per_image)
     counts = round_table(expected, groups, generator)
     drawn = []

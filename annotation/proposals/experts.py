@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from annotation.atomic import write_file
 from annotation.store.store import canonical_json
 from dabench.errors import DabenchError, ImageError, UsageError
 from dabench.types import MAP_OUTPUTS, DepthMap, DepthModel, Image, Output, Prediction, checked_prediction
@@ -175,14 +175,11 @@ class Expert:
 
         from dabench.depth_files import colourise
 
-        self._folder.mkdir(parents=True, exist_ok=True)
         archive, picture = io.BytesIO(), io.BytesIO()
         np.savez(archive, values=made.values, output=np.array(made.output.value), identity=np.array(self._identity))
         PillowImage.fromarray(colourise(Prediction(made.values.astype(np.float32), made.output))).save(picture, "PNG")
         for suffix, data in (("png", picture.getvalue()), ("npz", archive.getvalue())):
-            partial = self._folder / f"{sha256}.{suffix}.{os.getpid()}.partial"
-            partial.write_bytes(data)
-            partial.replace(self._folder / f"{sha256}.{suffix}")
+            write_file(self._folder / f"{sha256}.{suffix}", data)
 
     def close(self) -> None:
         self._model.close()

@@ -134,7 +134,7 @@ def candidate_pairs(
 def in_band(gap: NDArray[np.float64], settings: ProposalSettings) -> NDArray[np.bool_]:
     """bool [m], whether the gap of a pair lies in the wanted band. An unknown gap does not."""
     upper = np.inf if settings.gap_max is None else settings.gap_max
-    return (gap >= settings.gap_min) & (gap <= upper)
+    return (gap >= settings.gap_min) & (gap < upper)
 
 
 def counted(first: NDArray[np.int64], second: NDArray[np.int64]) -> Left:
