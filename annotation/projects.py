@@ -121,4 +121,8 @@ def change_project(
             changes["state"] = state
         if changes:
             write.append("project.changed", {"id": project, **changes})
+        if any(after[name] != before[name] for name in ("policy", "check_mode")):
+            from annotation.queue import people, settling
+
+            settling.settle_open(write, people.project(write, project))
     return ProjectSettings.from_dict(after)

@@ -101,6 +101,19 @@ def settle(write: Write, where: Project, number: str) -> None:
     _close(write, where, number, outcome, verdicts)
 
 
+def settle_open(write: Write, where: Project) -> None:
+    """Apply the policy to every pair that people are being asked about: after the policy of the project has changed.
+    Labels that were made stay as they are.
+    """
+    rows = write.query(
+        "SELECT id FROM pairs WHERE project = ? AND purpose = 'label'"
+        " AND (state = 'answered' OR state = 'queued' AND wanted IS NOT NULL) ORDER BY position, id",
+        where.id,
+    )
+    for row in rows:
+        settle(write, where, row["id"])
+
+
 def _more(
     write: Write,
     where: Project,

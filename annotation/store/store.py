@@ -23,6 +23,8 @@ from annotation.errors import StudyError, StudyFullError, StudyLockedError
 APPLICATION_ID = 0x64616231  # "dab1"
 BUSY_SECONDS = 5.0
 PAGES_BETWEEN_CHECKPOINTS = 1000
+SECONDS_BETWEEN_CHECKPOINTS = 20.0
+"""Who copies only the main file of a running study then misses seconds, not hours."""
 WAY_BACK = "move study.db* elsewhere, then: dabench annotate backup --restore STUDY/backups/NEWEST.db --into STUDY"
 
 
@@ -96,6 +98,7 @@ class Store:
         self._readers: list[sqlite3.Connection] = []
         self._writer = open_writer(path, create=create)
         row = self._writer.execute("SELECT max(at) FROM events").fetchone()
+        self._checkpointed = time.monotonic()
         self._latest, self._latest_read = int(row[0] or 0), time.monotonic_ns()
 
     def now(self) -> int:
@@ -119,10 +122,18 @@ class Store:
             try:
                 yield Write(self._writer, actor, self.now())
                 self._writer.execute("COMMIT")
+                self._checkpoint()
             except BaseException:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+
+    def _checkpoint(self) -> None:
+        """Now and then copy what is committed into the main file. Waits for nobody; the commit stands if it fails."""
+        if time.monotonic() - self._checkpointed > SECONDS_BETWEEN_CHECKPOINTS:
+            self._checkpointed = time.monotonic()
+            with contextlib.suppress(sqlite3.Error):
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

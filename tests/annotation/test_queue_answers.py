@@ -10,6 +10,7 @@ from annotation_studies import answer_to, make_study, person, right_answer, wron
 
 from annotation import queue
 from annotation.errors import NotAllowedError, NotFoundError, StepError
+from annotation.projects import change_project
 from annotation.queue import order
 from annotation.settings import ProjectSettings, Qualification
 from annotation.store import replay
@@ -239,6 +240,26 @@ def test_a_surplus_answer_stands_in_when_another_is_taken_back(one_pair, clock):
     assert (receipt.status, receipt.late) == ("surplus", True)
     queue.undo(study, person(study, "ben"), str(uuid.uuid4()), ben.uuid)
     assert (state(study), result(study)) == ("final", truth_of(study))
+
+
+def test_another_policy_is_applied_to_what_is_answered_already(one_pair):
+    study = one_pair(policy="unanimous-3", pairs=3)
+    ann, ben = (queue.next_tasks(study, 1, person(study, alias), 2).tasks for alias in ("ann", "ben"))
+    for alias, tasks in (("ann", ann), ("ben", ben)):
+        queue.give_answer(study, person(study, alias), answer_to(tasks[0], right_answer(tasks[0])))
+    queue.give_answer(study, person(study, "ann"), answer_to(ann[1], right_answer(ann[1])))
+    change_project(study, 1, settings={"policy": "unanimous-2"})
+    states = [row["state"] for row in study.store.query("SELECT state FROM pairs ORDER BY position")]
+    assert states == ["final", "answered", "queued"]
+    change_project(study, 1, settings={"policy": "majority-5"})
+    assert [row["wanted"] for row in study.store.query("SELECT wanted FROM pairs ORDER BY position")] == [
+        None,
+        None,
+        None,
+    ]
+    assert [task.pair for task in queue.next_tasks(study, 1, person(study, "cat"), 9).tasks] == [
+        row["id"] for row in study.store.query("SELECT id FROM pairs ORDER BY position")
+    ][1:], "a label that was made stays"
 
 
 def test_layered_pairs_need_both_relations(one_pair):

@@ -128,6 +128,18 @@ def test_without_the_write_ahead_log_an_older_state_is_left_whole(tmp_path):
         assert replay.verify(found).same
 
 
+def test_the_main_file_is_never_far_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    with make_study(tmp_path / "study", durable=True) as study:
+        (task,) = queue.next_tasks(study, 1, person(study, "ann"), 1).tasks
+        receipt = queue.give_answer(study, person(study, "ann"), answer_to(task, "first"))
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        (copy / "study.db").write_bytes((study.path / "study.db").read_bytes())
+        with Study.open(copy) as found:
+            assert found.store.one("SELECT uuid FROM responses")["uuid"] == receipt.uuid
+
+
 def test_a_full_disk_refuses_and_later_succeeds(new_study):
     study = new_study()
     ann = person(study, "ann")
