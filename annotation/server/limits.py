@@ -19,7 +19,7 @@ class Limits:
 
     body_bytes: int = 64 * 1024
     body_seconds: float = 15.0
-    requests_at_once: int = 128
+    requests_at_once: int = 256
     writes_per_second: float = 20.0
     writes_burst: int = 400
     failed_logins_per_minute: float = 6.0
