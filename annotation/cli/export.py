@@ -41,9 +41,9 @@ def export(
     ] = False,
 ) -> None:
     """Freeze the final pairs as a release that never changes, or write one in another format."""
-    from annotation.exporting import export as export_as
-    from annotation.exporting import export_events
-    from annotation.release import find_release, list_releases, make_release
+    from annotation.releases.exporting import export as export_as
+    from annotation.releases.exporting import export_events
+    from annotation.releases.release import find_release, list_releases, make_release
     from annotation.study import Study
 
     with Study.open(study) as opened:

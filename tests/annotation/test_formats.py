@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation import exporting
 from annotation.formats import coco, da2k, detecting, diw, label_studio, questions, tables
 from annotation.formats.reading import DEEPEST, Found, read_json, refuse
 from annotation.formats.released import ReleasedPair, lettered
+from annotation.releases import exporting
 from dabench.errors import UsageError
 from model_zoo.vlm.marking import marked
 

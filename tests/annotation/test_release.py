@@ -24,13 +24,14 @@ from annotation_studies import make_study, truth
 from PIL import Image
 
 import dabench
-from annotation import atomic, release_folder
+from annotation import atomic
 from annotation.errors import NotFoundError, StepError, StudyError, StudyFullError
-from annotation.export_names import checked_release_name, image_keys, safe_scene, scene_folders
 from annotation.formats.released import lettered
-from annotation.freezing import describe, digest, standing_responses
-from annotation.licences import UnlicensedError
-from annotation.release import find_release, list_releases, make_release, rebuild
+from annotation.releases import folder as release_folder
+from annotation.releases.freezing import describe, digest, standing_responses
+from annotation.releases.licences import UnlicensedError
+from annotation.releases.names import checked_release_name, image_keys, safe_scene, scene_folders
+from annotation.releases.release import find_release, list_releases, make_release, rebuild
 from annotation.store.store import canonical_json
 from annotation.study import Study
 from dabench import datasets
@@ -455,12 +456,13 @@ class TestFaults:
     @pytest.mark.parametrize("moment", ["writing", "renamed"])
     def test_a_kill_is_healed_by_the_same_command(self, labelled: Study, moment: str) -> None:
         """Killed while the files are written, and between the rename and the commit."""
-        target = {"writing": "annotation.release_folder.datasheet", "renamed": "annotation.atomic._sync"}[moment]
+        target = {"writing": "annotation.releases.folder.datasheet", "renamed": "annotation.atomic._sync"}[moment]
         code = f"""
             import os, pathlib
-            from annotation import atomic, release_folder
+            from annotation import atomic
+            from annotation.releases import folder as release_folder
             from annotation.study import Study
-            from annotation.release import make_release
+            from annotation.releases.release import make_release
             study = Study.open({str(labelled.path)!r})
             real = atomic._sync
             def kill(path, *rest):
@@ -468,7 +470,7 @@ class TestFaults:
                     os.kill(os.getpid(), 9)
                 real(path)
             module, name = {target!r}.rsplit(".", 1)
-            setattr({{"annotation.release_folder": release_folder, "annotation.atomic": atomic}}[module], name, kill)
+            setattr({{"annotation.releases.folder": release_folder, "annotation.atomic": atomic}}[module], name, kill)
             make_release(study, "v1")
         """
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, timeout=120)

@@ -17,11 +17,11 @@ from typer.testing import CliRunner, Result
 
 from annotation import queue
 from annotation.cli import app
-from annotation.exporting import FORMATS, export
 from annotation.formats import coco, da2k, label_studio, tables
 from annotation.formats.reading import Found
 from annotation.importing import import_pairs
-from annotation.release import Release, find_release, make_release
+from annotation.releases.exporting import FORMATS, export
+from annotation.releases.release import Release, find_release, make_release
 from annotation.settings import ProjectSettings
 from annotation.store.replay import verify
 from annotation.study import Study

@@ -22,7 +22,7 @@ from annotation.policy import POLICIES
 from annotation.projects import create_project
 from annotation.proposals.propose import propose
 from annotation.proposals.settings import ProposalSettings
-from annotation.release import Release, make_release
+from annotation.releases.release import Release, make_release
 from annotation.reporting import dashboard
 from annotation.settings import ProjectSettings
 from annotation.simulate import Point, SimulatedAnnotator, simulate

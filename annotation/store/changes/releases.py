@@ -11,7 +11,7 @@ from . import handles, insert
 
 @handles("release.made")
 def release_made(connection: sqlite3.Connection, event: Event) -> None:
-    """data: name, digest, manifest (see :mod:`annotation.freezing`)."""
+    """data: name, digest, manifest (see :mod:`annotation.releases.freezing`)."""
     insert(
         connection,
         "releases",

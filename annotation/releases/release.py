@@ -11,9 +11,9 @@ from typing import Any
 
 from annotation.atomic import whole_folder
 from annotation.errors import NotFoundError, StepError
-from annotation.export_names import checked_release_name
-from annotation.freezing import SCHEMA, digest, freeze
-from annotation.licences import refuse_unlicensed, unlicensed
+from annotation.releases.freezing import SCHEMA, digest, freeze
+from annotation.releases.licences import refuse_unlicensed, unlicensed
+from annotation.releases.names import checked_release_name
 from annotation.store.store import canonical_json
 from annotation.study import Study
 
@@ -27,8 +27,8 @@ class Release:
     Attributes:
         digest: SHA-256 of ``manifest["content"]`` as canonical JSON: which pairs, which labels, which images, which
             rules. Two releases of the same state have the same digest, whatever their names.
-        manifest: ``content`` (see :func:`annotation.freezing.freeze`), ``previous`` release of the project or None,
-            ``changes`` against it, ``project``, its number, ``event``, the last one before it, and ``at``,
+        manifest: ``content`` (see :func:`annotation.releases.freezing.freeze`), ``previous`` release of the project or
+            None, ``changes`` against it, ``project``, its number, ``event``, the last one before it, and ``at``,
             milliseconds UTC.
         by: alias of who made it.
         folder: where it was written; of one that is read back, where it lies unless it was written elsewhere.
@@ -84,7 +84,7 @@ def make_release(
         UnlicensedError: images without a licence.
         StudyError: an image of the study is missing or not the one it was.
     """
-    from annotation.release_folder import write_release_folder
+    from annotation.releases.folder import write_release_folder
 
     checked_release_name(name)
     _refuse_taken(study, name)
@@ -142,7 +142,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, li
 
 def rebuild(study: Study, release: Release, out: Path) -> Path:
     """Write the folder of a release again, byte for byte, from what the study holds. Returns ``out``."""
-    from annotation.release_folder import write_release_folder
+    from annotation.releases.folder import write_release_folder
 
     with whole_folder(out) as (folder, _):
         write_release_folder(study, release, folder)

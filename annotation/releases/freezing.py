@@ -17,8 +17,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from annotation.errors import StepError
-from annotation.export_names import image_keys
 from annotation.formats.released import ReleasedPair
+from annotation.releases.names import image_keys
 from annotation.store.store import canonical_json
 from annotation.study import Study
 

@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from annotation.citation import citation
-from annotation.datasheet import datasheet
 from annotation.errors import StudyError
-from annotation.export_names import image_keys
 from annotation.formats import da2k, tables
 from annotation.formats.released import Lettered, ReleasedPair, lettered
-from annotation.freezing import describe, standing_responses
-from annotation.licences import COLUMNS, licence_rows
-from annotation.release import Release
+from annotation.releases.citation import citation
+from annotation.releases.datasheet import datasheet
+from annotation.releases.freezing import describe, standing_responses
+from annotation.releases.licences import COLUMNS, licence_rows
+from annotation.releases.names import image_keys
+from annotation.releases.release import Release
 from annotation.store.store import canonical_json
 from annotation.study import Study
 from dabench import __version__

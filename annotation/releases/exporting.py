@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from annotation.atomic import whole_folder, write_file
-from annotation.export_names import image_keys
 from annotation.formats import coco, label_studio, questions, tables
 from annotation.formats.released import Lettered, lettered
-from annotation.freezing import describe
-from annotation.licences import COLUMNS, licence_rows
-from annotation.release import Release, rebuild
-from annotation.release_folder import event_lines, image_bytes, release_meta, response_rows
+from annotation.releases.folder import event_lines, image_bytes, release_meta, response_rows
+from annotation.releases.freezing import describe
+from annotation.releases.licences import COLUMNS, licence_rows
+from annotation.releases.names import image_keys
+from annotation.releases.release import Release, rebuild
 from annotation.study import Study
 from dabench.errors import UsageError
 from dabench.types import Image
