@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import anyio.to_thread
@@ -37,7 +37,6 @@ def create_app(
     cookie: str = COOKIE,
     public_url: str = "",
     limits: Limits | None = None,
-    on_stop: Callable[[], None] | None = None,
 ) -> FastAPI:
     """The web application of a study.
 
@@ -49,7 +48,6 @@ def create_app(
             on one host need two names.
         public_url: start of sign-in links; empty: the address that the owner's browser uses.
         limits: sizes and rates.
-        on_stop: called when the server stops, after the last request.
     """
     limits = limits or Limits()
 
@@ -57,8 +55,6 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
-        if on_stop is not None:
-            on_stop()
 
     options: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None, "redirect_slashes": False}
     if "telemetry" in inspect.signature(FastAPI.__init__).parameters:  # newer ones can send traces; this one never does

@@ -172,3 +172,42 @@ def test_projects_on_the_command_line(folder):
     run("project", "set", folder, "glass", "qualification.tries=5")
     listed = run("project", "list", folder)
     assert '"tries": 5' in listed and '"pairs": 10' in listed and "repeat_share" not in listed
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """``serve`` without the server: what the command hands over."""
+    calls = []
+
+    def run_server(study, address, *, certificate, key, on_bound):
+        calls.append((address, certificate, key))
+        on_bound(address.url(address.port))
+
+    monkeypatch.setattr("annotation.server.running.run_server", run_server)
+    return calls
+
+
+def test_serve_prints_a_link_once(folder, started):
+    first = run("serve", folder)
+    assert re.search(r"^  http://127\.0\.0\.1:8765/#t=[\w-]{32}$", first, re.MULTILINE) and "in clear" not in first
+    assert "#t=" not in run("serve", folder)
+    assert "#t=" in run("serve", folder, "--new-link", "--port", "80")
+    assert [(address.host, address.port) for address, *_ in started] == [("127.0.0.1", 8765)] * 2 + [("127.0.0.1", 80)]
+
+
+def test_serve_says_what_a_network_means(folder, started):
+    options = ["serve", folder, "--host", "0.0.0.0", "--allow-network", "--allowed-host", "lab"]
+    result = CliRunner().invoke(app, [str(word) for word in options])
+    assert (
+        "Other machines can connect" in result.output
+        and "in clear" in result.output
+        and "http://lab:8765/#t=" in result.output
+    )
+    secure = CliRunner().invoke(
+        app, [str(word) for word in [*options, "--cert", "c.pem", "--key", "k.pem", "--new-link"]]
+    )
+    assert "in clear" not in secure.output and "https://lab:8765/#t=" in secure.output
+    for refused in (["--host", "0.0.0.0"], ["--host", "10.0.0.1", "--allowed-host", "lab"], ["--cert", "c.pem"]):
+        with pytest.raises(UsageError):
+            run("serve", folder, *refused)
+    assert len(started) == 2
