@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 
 from annotation.store import Write
@@ -49,7 +50,7 @@ def next_tasks(study: Study, project_id: int, person: int, n: int = 4) -> TaskBa
         if len(held) < room:
             _fill(write, where, who, room - len(held))
         built = _renewed(write, where, who, qualified=True)
-        left = _left(write, where, who) + len(built)
+        left = _left(write, where, who, done) + len(built)
         waiting = ""
         if not built:
             waiting = "later" if choosing.others_hold_some(write, where, who) else "finished"
@@ -125,11 +126,14 @@ def _renewed(write: Write, where: Project, who: Worker, *, qualified: bool) -> l
 
 
 def _fill(write: Write, where: Project, who: Worker, missing: int) -> None:
+    """Issue up to ``missing`` tasks. Tests and repeats come between ordinary ones, never after the last."""
     settings = where.settings
-    pairs = iter(choosing.candidates(write, where, who, missing))
+    pairs = choosing.candidates(write, where, who, missing)
     until = write.now + 1000 * settings.lease_seconds
     count = choosing.issued(write, where, who)
     for _ in range(missing):
+        if not pairs:
+            return
         kind: str = slot(settings.seed, who.alias, count, settings.gold_share, settings.repeat_share)
         hidden = known = None
         if kind != "label":
@@ -137,9 +141,7 @@ def _fill(write: Write, where: Project, who: Worker, missing: int) -> None:
         if hidden is not None:
             pair, proposed = hidden
         else:
-            row = next(pairs, None)
-            if row is None:
-                return
+            row = pairs.pop(0)
             pair, proposed = row["id"], None
             kind = "check" if where.policy.checks and row["taken"] > 0 else "label"
             if where.open_checks and not row["layered"]:
@@ -174,8 +176,29 @@ def _room_today(write: Write, where: Project, who: Worker) -> int:
     return limit - int(row["n"])
 
 
-def _left(write: Write, where: Project, who: Worker) -> int:
-    """Pairs that could still come: counted while they are few, else those in question that the person has not had."""
+def _left(write: Write, where: Project, who: Worker, done: int) -> int:
+    """Tasks that could still come, with the tests and repeats between them: were these left out, the count would stand
+    still after each of them and give it away.
+
+    While they are few, pairs that others hold and scenes that are full are left out, and the hidden tasks are those
+    that will come. Beyond, the pairs in question that the person has not had stand for the ordinary tasks, and the
+    count is rounded up to tens.
+    """
+    settings = where.settings
     row = write.one("SELECT had FROM progress WHERE project = ? AND person = ?", where.id, who.id)
-    rest = choosing.open_pairs(write, where) - (0 if row is None else int(row["had"]))
-    return rest if rest > COUNT_AT_ONCE else choosing.count_candidates(write, where, who)
+    pairs = choosing.open_pairs(write, where) - (0 if row is None else int(row["had"]))
+    hidden = settings.gold_share + settings.repeat_share
+    if pairs > COUNT_AT_ONCE:
+        return 10 * math.ceil(pairs / max(1 - hidden, 0.1) / 10)
+    pairs = choosing.count_candidates(write, where, who)
+    gold, count, left = choosing.count_gold(write, where, who), choosing.issued(write, where, who), 0
+    while pairs > 0:
+        kind = slot(settings.seed, who.alias, count + left, settings.gold_share, settings.repeat_share)
+        left += 1
+        if kind == "gold" and gold > 0:
+            gold -= 1
+        elif kind != "repeat" or done + left <= settings.repeat_distance:
+            pairs -= 1
+        elif left > 20 * COUNT_AT_ONCE:
+            break
+    return left

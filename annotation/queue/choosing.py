@@ -137,6 +137,18 @@ def hidden_gold(write: Write, where: Project, who: Worker) -> tuple[str, str | N
     return row["id"], row["gold"] if drawn < 0.75 else other
 
 
+def count_gold(write: Write, where: Project, who: Worker) -> int:
+    """Test pairs that this person has not had."""
+    row = write.one(
+        "SELECT count(*) AS n FROM pairs p WHERE p.project = ? AND p.purpose <> 'label' AND p.purpose = 'gold'"
+        " AND p.gold IS NOT NULL AND NOT EXISTS (SELECT 1 FROM assignments a WHERE a.pair = p.id AND a.person = ?)",
+        where.id,
+        who.id,
+    )
+    assert row is not None
+    return int(row["n"])
+
+
 def hidden_repeat(write: Write, where: Project, who: Worker) -> tuple[str, str | None] | None:
     """A pair that this person answered at least ``repeat_distance`` answers ago and was not asked again since."""
     rows = write.query(

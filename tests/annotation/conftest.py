@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from annotation.settings import ProjectSettings
 from annotation.study import Study
 
 
@@ -52,3 +53,21 @@ def new_study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
 def study(new_study: Callable[..., Study], clock) -> Study:
     """Three images, twelve pairs, six people, a clock that obeys."""
     return new_study(clock=clock)
+
+
+@pytest.fixture
+def one_pair(new_study, clock):
+    """``one_pair(policy=..., ...)``: a study with one image and one pair."""
+
+    from annotation_studies import PLAIN
+
+    def make(layered=False, pairs=1, **settings):
+        return new_study(
+            images=1,
+            pairs_per_image=pairs,
+            settings=ProjectSettings(**(PLAIN | settings)),
+            clock=clock,
+            layered=layered,
+        )
+
+    return make

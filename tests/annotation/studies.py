@@ -26,6 +26,8 @@ PEOPLE = {
 }
 MODELS = ("near-sighted", "steady", "contrarian")
 START = 1_800_000_000_000
+PLAIN = {"gold_share": 0.0, "repeat_share": 0.0}
+"""Settings without hidden tasks."""
 
 
 class Clock:
@@ -173,3 +175,34 @@ def answer_to(task: Task, shown: str, *, relation: str | None = None, id: str | 
     relation = relation or next(name for name in task.relations if name not in task.answered)
     values = {"shown_at": START, "answered_at": START + 3000, "active_ms": 2500, "wall_ms": 3000, "client": {}} | fields
     return Answer(uuid=id or str(uuid.uuid4()), assignment=task.assignment, relation=relation, shown=shown, **values)
+
+
+def state(study) -> str:
+    """Of the first pair."""
+    return study.store.one("SELECT state FROM pairs ORDER BY position LIMIT 1")["state"]
+
+
+def moves(study) -> list[str]:
+    """States that pairs came to, in order."""
+    return [event.data["to"] for event in study.store.events(["pair.moved"])]
+
+
+def say(study, alias: str, answer: str, **fields):
+    """Let a person answer their first task with ``right | wrong | equal | skip``; the task and the receipt."""
+    from annotation import queue
+
+    task = queue.next_tasks(study, 1, person(study, alias), 1).tasks[0]
+    shown = {"right": right_answer(task), "wrong": wrong_answer(task)}.get(answer, answer)
+    return task, queue.give_answer(study, person(study, alias), answer_to(task, shown, **fields))
+
+
+def result(study, relation="closer") -> str | None:
+    """Of the newest decision."""
+    row = study.store.one("SELECT result FROM decisions WHERE relation = ? ORDER BY id DESC LIMIT 1", relation)
+    return None if row is None else row["result"]
+
+
+def truth_of(study) -> str:
+    """Of the first pair, ``a | b``."""
+    row = study.store.one("SELECT a_row, a_col, b_row, b_col FROM pairs ORDER BY position LIMIT 1")
+    return "a" if (row["a_row"], row["a_col"]) > (row["b_row"], row["b_col"]) else "b"

@@ -179,6 +179,19 @@ def test_hidden_tests_and_repeats_come_at_their_shares_and_look_like_work(new_st
     assert study.store.one("SELECT count(*) n FROM decisions")["n"] == 120, "tests and repeats decide nothing"
 
 
+def test_the_count_of_what_is_left_does_not_give_a_test_away(new_study, clock):
+    settings = ProjectSettings(policy="single", gold_share=0.2, repeat_share=0.0)
+    study = new_study(images=2, pairs_per_image=20, gold=30, settings=settings, clock=clock)
+    ann, left = person(study, "ann"), []
+    while (batch := queue.next_tasks(study, 1, ann, 3)).tasks:
+        left.append((batch.done, batch.left))
+        queue.give_answer(study, ann, answer_to(batch.tasks[0], "first"))
+    total = left[0][1]
+    assert left == [(number, total - number) for number in range(total)]
+    assert 44 <= total <= 60
+    assert study.store.one("SELECT count(*) n FROM assignments WHERE kind = 'gold'")["n"] == total - 40
+
+
 def test_the_same_seed_hides_tests_at_the_same_places(tmp_path, clock):
     kinds = []
     for name, seed in (("x", 5), ("y", 5), ("z", 6)):
