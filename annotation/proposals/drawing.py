@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 UNIT = 1 << 40
 """Expected numbers are whole multiples of 1 / UNIT, so that rounding is exact arithmetic."""
 ROUNDS = 400
+FLOOR = 0.1
+"""Part of the pairs that is spread like a uniform draw."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,10 @@ def draw(
 def expected_counts(sizes: NDArray[np.int64], wanted: NDArray[np.float64], per_image: int) -> NDArray[np.int64]:
     """Expected number of pairs of each cell, int64 [images, columns], in units of 1 / UNIT.
 
-    Every image with candidates of a column starts with the same expectation; columns are then scaled to what is wanted
-    and rows to the limit, in turns. What a column cannot give is asked of the others. Each cell with candidates of a
-    wanted column keeps a positive expectation, none exceeds its candidates, and no row exceeds ``per_image``.
+    A tenth is spread as a uniform draw would spread it, so that no cell falls below a tenth of a uniform draw, which
+    would give its pairs huge weights. For the rest every image with candidates of a column starts with the same
+    expectation; columns are then scaled to what is wanted and rows to the limit, in turns. What a column cannot give is
+    asked of the others. No cell exceeds its candidates, and no row ``per_image``.
 
     Args:
         sizes: number of candidates of each cell.
@@ -91,24 +94,31 @@ def expected_counts(sizes: NDArray[np.int64], wanted: NDArray[np.float64], per_i
         per_image: most pairs of one image.
     """
     sizes = np.where(wanted > 0, sizes, 0)
-    room = np.minimum(sizes.sum(axis=1), per_image).astype(float)
+    held = sizes.sum(axis=1)
+    room = np.minimum(held, per_image).astype(float)
     total = min(float(wanted.sum()), float(room.sum()))
-    target = np.minimum(wanted, sizes.sum(axis=0)).astype(float)
+    if total <= 0:
+        return np.zeros(sizes.shape, np.int64)
+    floor = FLOOR * total / room.sum() * (room / np.maximum(held, 1))[:, None] * sizes
+    cells, rows = sizes - floor, room - floor.sum(axis=1)
+    rest = np.clip(wanted - floor.sum(axis=0), 0, cells.sum(axis=0))
+    total -= float(floor.sum())
+    target = rest * min(1.0, total / max(float(rest.sum()), 1e-300))
     table = (sizes > 0).astype(float)
     for _ in range(8):
-        table = _fitted(table, sizes, target, room)
+        table = _fitted(table, cells, target, rows)
         reached = table.sum(axis=0)
         missing = total - float(reached.sum())
-        spare = np.minimum(sizes.sum(axis=0) - target, np.maximum(room - table.sum(axis=1), 0) @ (sizes > 0))
+        spare = np.minimum(cells.sum(axis=0) - target, np.maximum(rows - table.sum(axis=1), 0) @ (sizes > 0))
         spare = np.where(reached > target - 1e-3, np.maximum(spare, 0), 0)
         if missing < 1e-6 or spare.sum() < 1e-6:
             break
         target = np.where(reached > target - 1e-3, target, reached) + spare * min(1.0, missing / spare.sum())
-    return _in_units(_topped_up(table, sizes, room, total), sizes, per_image)
+    return _in_units(floor + _topped_up(table, cells, rows, total), sizes, per_image)
 
 
 def _fitted(
-    table: NDArray[np.float64], sizes: NDArray[np.int64], target: NDArray[np.float64], room: NDArray[np.float64]
+    table: NDArray[np.float64], sizes: NDArray[np.float64], target: NDArray[np.float64], room: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     for _ in range(ROUNDS):
         columns = table.sum(axis=0)
@@ -122,7 +132,7 @@ def _fitted(
 
 
 def _topped_up(
-    table: NDArray[np.float64], sizes: NDArray[np.int64], room: NDArray[np.float64], total: float
+    table: NDArray[np.float64], sizes: NDArray[np.float64], room: NDArray[np.float64], total: float
 ) -> NDArray[np.float64]:
     """Scaling in turns comes near the total; the rest goes where there is room, so that the total is met."""
     missing = total - float(table.sum())

