@@ -37,7 +37,7 @@ export function whole(image, size, margin = 12) {
 
 // Both points with their surroundings: the pair takes `share` of the stage; never smaller than the whole picture, and not
 // larger than `most` CSS pixels per picture pixel, except that points very near each other are drawn `apart` CSS pixels apart.
-export function around(first, second, image, size, { share = 0.42, most = 4, apart = 48 } = {}) {
+export function around(first, second, image, size, { share = 0.38, most = 2, apart = 48 } = {}) {
   const least = whole(image, size).scale;
   const wide = Math.abs(first.col - second.col) + 1;
   const high = Math.abs(first.row - second.row) + 1;
