@@ -22,9 +22,14 @@ function share(estimate, write = percent) {
 
 export function warnings(data) {
   if (!data.warnings?.length) return [];
-  return [el("ul", { class: "attention" }, data.warnings.map((one) => el("li", { class: "notice notice-warn" }, warningMark(),
-    el("div", { class: "wrap" }, el("span", { class: "visually-hidden" }, "Warning: "), one.subject ? el("strong", {}, `${one.subject}: `) : null, one.text))))];
+  const items = data.warnings.map((one) => el("li", { class: "notice notice-warn" }, warningMark(),
+    el("div", { class: "wrap" }, el("span", { class: "visually-hidden" }, "Warning: "), one.subject ? el("strong", {}, `${one.subject}: `) : null, one.text)));
+  const rest = items.splice(items.length > 4 ? 3 : 4);
+  return [el("ul", { class: "attention" }, items), rest.length ? el("details", {}, el("summary", {}, `${count(rest.length)} more to look at`),
+    el("ul", { class: "attention" }, rest)) : null];
 }
+
+const shareRange = (estimate) => [known(estimate?.low) ? Math.min(0.5, Math.floor(10 * estimate.low) / 10) : 0.5, 1];
 
 function figure(title, value, below, extra = null) {
   return el("div", { class: "card figure-card" }, el("h2", { class: "quiet small" }, title),
@@ -40,12 +45,12 @@ export function headline(data) {
   const raw = data.agreement?.views?.find((view) => view.view === "binary")?.raw;
   if (data.agreement) {
     cards.push(figure("Agreement", percent(raw?.value), known(raw?.value) ? `${interval(raw)}, on ${plural(raw.n, "pair")}`
-      : "needs pairs with two answers", dotPlot(raw, [0.5, 1])));
+      : "needs pairs with two answers", dotPlot(raw, shareRange(raw))));
   }
   if (data.forecast) {
     const gold = turned(data.forecast.error.gold);
     cards.push(figure("Right on hidden test pairs", percent(gold?.value), gold ? `${interval(gold)}, ${plural(gold.n, "answer")}`
-      : "no test pair answered yet", dotPlot(gold, [0.5, 1])));
+      : "no test pair answered yet", dotPlot(gold, shareRange(gold))));
     const chosen = data.forecast.policies?.find((one) => one.chosen);
     cards.push(figure("Expected wrong labels", percent(chosen?.wrong, 2), chosen
       ? `if a single answer is wrong in ${percent(data.forecast.error.used)}, as ${data.forecast.error.from === "gold"
@@ -190,7 +195,7 @@ export function times(data) {
   const most = Math.max(...found.kinds.map((one) => one.hours ?? 0), 1e-9);
   return [table("Time", head("Kind of work", null, "#Hours", "#Answers", "#Median"), el("tbody", {}, found.kinds.filter((one) => one.n > 0).map((one) => el("tr", {},
     el("th", { scope: "row" }, one.kind), el("td", { class: "plot-cell" }, shareBar((one.hours ?? 0) / most)),
-    number(hours(one.hours), one.estimated ? el("span", { class: "quiet" }, " est.") : null), number(count(one.n)), number(seconds(one.median)))))),
+    number(hours(one.hours), one.estimated ? el("span", { class: "quiet" }, " est.") : null), number(count(one.n)), number(one.estimated ? NONE : seconds(one.median)))))),
   el("p", { class: "quiet small" }, `${hours(found.hours)} of work in all, ${hours(found.idle_hours)} idle; `,
     known(found.seconds_per_kept) ? `${seconds(found.seconds_per_kept)} for each of ${plural(found.kept, "final pair")}.` : "no final pair yet.")];
 }

@@ -246,10 +246,9 @@ function build() {
   };
   byId("main").replaceChildren(
     el("div", { class: "page-head" }, el("h1", {}, "Review"), el("p", { class: "quiet", id: "count" }),
-      el("p", { class: "good small", id: "last", role: "status" })),
+      filter(), el("p", { class: "good small", id: "last", role: "status" })),
     el("div", { id: "message", role: "alert" }),
     el("div", { id: "status", class: "visually-hidden", role: "status" }),
-    filter(),
     el("div", { class: "review" },
       el("nav", { class: "review-list", "aria-label": "Pairs" }, el("ol", { id: "list" })),
       el("div", { class: "card empty", id: "nothing", hidden: true, tabindex: "-1" }),
