@@ -95,6 +95,7 @@ class Store:
 
         self.path, self.clock = path, clock
         self._lock, self._local = threading.RLock(), threading.local()
+        self._time = threading.Lock()  # not the writer's: whoever only asks for the time must not wait for a commit
         self._readers: list[sqlite3.Connection] = []
         self._writer = open_writer(path, create=create)
         row = self._writer.execute("SELECT max(at) FROM events").fetchone()
@@ -105,7 +106,7 @@ class Store:
         """Study time in milliseconds UTC: the clock. While the clock is behind the newest event, because somebody set
         it back, study time goes on from that event at the pace of this process.
         """
-        with self._lock:
+        with self._time:
             read, told = time.monotonic_ns(), self.clock()
             if told < self._latest:
                 told = self._latest + (read - self._latest_read) // 1_000_000
