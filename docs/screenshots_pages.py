@@ -31,7 +31,7 @@ PEOPLE = {
     "p01": ("Olga Berg", "owner"), "p02": ("Adam Cole", "adjudicator"), "p03": ("Ann Lee", "annotator"),
     "p04": ("Ben Okafor", "annotator"), "p05": ("Cat Diaz", "annotator"), "p06": ("Vic Tan", "viewer"),
 }  # fmt: skip
-MODELS = {"depth-anything-v2-small": 0.86, "midas-v3.1-beit-l-512": 0.8, "zoedepth-nk": 0.78}
+MODELS = {"first expert": 0.86, "second expert": 0.8, "third expert": 0.78}
 """Name of an expert and how often it is right in the demonstration."""
 ANNOTATORS = (
     SimulatedAnnotator("p03", error=0.02, skip=0.3),

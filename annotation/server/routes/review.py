@@ -44,7 +44,12 @@ def decisions(body: Decision, server: Shared, caller: Signed) -> dict[str, Any]:
 
 @router.get("/api/projects/{project}/dashboard")
 def dashboard(project: Project, server: Shared, caller: Signed) -> dict[str, Any]:
-    return server.dashboards.get(project)
+    """The figures of a project. Names are for owners; others know people by alias."""
+    found = server.dashboards.get(project)
+    if caller.role == "owner":
+        return found
+    nameless = [{field: value for field, value in one.items() if field != "name"} for one in found["people"]]
+    return {**found, "people": nameless}
 
 
 @router.get("/api/policies")

@@ -343,10 +343,11 @@ def test_the_dashboard_says_what_the_server_counts(opened, server):
 
 
 @of(images=1, pairs_per_image=2)
-def test_names_are_for_owners_and_an_empty_project_has_a_dashboard(opened):
+def test_names_are_for_owners_and_an_empty_project_has_a_dashboard(opened, server):
     page = opened("vic", "/dashboard")
     page.wait_for_selector("#headline-body .figure")
     assert "Ben" not in page.inner_text("#main")
+    assert "Ben" not in page.request.get(f"{server.url}/api/projects/1/dashboard").text()
     assert page.locator(".figure").all_inner_texts()[1:3] == ["–", "–"]
 
 
