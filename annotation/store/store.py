@@ -95,7 +95,7 @@ class Store:
 
         self.path, self.clock = path, clock
         self._lock, self._local = threading.RLock(), threading.local()
-        self._time = threading.Lock()  # not the writer's: whoever only asks for the time must not wait for a commit
+        self._light = threading.Lock()  # of the time and the list of readers: neither must wait for a commit
         self._readers: list[sqlite3.Connection] = []
         self._writer = open_writer(path, create=create)
         row = self._writer.execute("SELECT max(at) FROM events").fetchone()
@@ -106,7 +106,7 @@ class Store:
         """Study time in milliseconds UTC: the clock. While the clock is behind the newest event, because somebody set
         it back, study time goes on from that event at the pace of this process.
         """
-        with self._time:
+        with self._light:
             read, told = time.monotonic_ns(), self.clock()
             if told < self._latest:
                 told = self._latest + (read - self._latest_read) // 1_000_000
@@ -145,7 +145,7 @@ class Store:
                 from .opening import open_reader
 
                 connection = self._local.connection = open_reader(self.path)
-                with self._lock:
+                with self._light:
                     self._readers.append(connection)
             if connection.in_transaction:  # a reader inside a reader shares its snapshot
                 yield connection
@@ -172,7 +172,7 @@ class Store:
                 yield Event(row["seq"], row["at"], row["actor"], row["kind"], json.loads(row["data"]))
 
     def close(self) -> None:
-        with self._lock:
+        with self._lock, self._light:
             for reader in self._readers:
                 reader.close()
             self._readers.clear()
