@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -79,6 +80,7 @@ def slic(image: NDArray[np.uint8], settings: RegionSettings) -> NDArray[np.int32
     """
     height, width = image.shape[:2]
     step = max(1.0, math.sqrt(height * width / settings.regions))
+    step = max(step, max(height, width) / settings.regions)  # of a thin image
     lab = np.asarray(cv2.cvtColor(image.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2Lab), np.float32)
     ratio = settings.compactness / step
     features = np.dstack((lab, *(np.indices((height, width), dtype=np.float32) * np.float32(ratio))))
@@ -106,8 +108,9 @@ def _first_centers(lab: NDArray[np.float32], features: NDArray[np.float32], step
     """Centres on a grid, each moved to the lowest gradient of lightness in its 3 x 3 pixels."""
     height, width = lab.shape[:2]
     gradient = cv2.magnitude(cv2.Sobel(lab[..., 0], cv2.CV_32F, 1, 0), cv2.Sobel(lab[..., 0], cv2.CV_32F, 0, 1))
-    rows = ((np.arange(max(1, round(height / step))) + 0.5) * height / max(1, round(height / step))).astype(int)
-    columns = ((np.arange(max(1, round(width / step))) + 0.5) * width / max(1, round(width / step))).astype(int)
+    down, across = max(1, round(height / step)), max(1, round(width / step))
+    rows = ((np.arange(down) + 0.5) * height / down).astype(int)
+    columns = ((np.arange(across) + 0.5) * width / across).astype(int)
     centers = []
     for row in rows:
         for col in columns:
@@ -130,21 +133,43 @@ def _connected(labels: NDArray[np.int32], least: int) -> NDArray[np.int32]:
         inside = numbers > 0
         parts[window][inside] = numbers[inside] + (count - 1)
         count += found - 1
-    sizes = np.bincount(parts.ravel(), minlength=count)
-    for part in np.argsort(sizes, kind="stable"):
-        if not 0 < sizes[part] < least:
+    joined = _joined(parts, count, least)
+    return np.asarray(np.unique(joined[parts], return_inverse=True)[1].reshape(labels.shape), np.int32)
+
+
+def _joined(parts: NDArray[np.int32], count: int, least: int) -> NDArray[np.int32]:
+    """For each of ``count`` parts the one that it ends up in: the smallest part goes first, until none is too small."""
+    pairs = np.concatenate([
+        np.stack((a[a != b], b[a != b])) for a, b in ((parts[1:], parts[:-1]), (parts[:, 1:], parts[:, :-1]))
+    ], axis=1)  # fmt: skip
+    pairs.sort(axis=0)
+    touching, lengths = np.unique(pairs, axis=1, return_counts=True)
+    shared: list[dict[int, int]] = [{} for _ in range(count)]
+    for (a, b), length in zip(touching.T.tolist(), lengths.tolist(), strict=True):
+        shared[a][b] = shared[b][a] = length
+    sizes = np.bincount(parts.ravel(), minlength=count).tolist()
+    owner = list(range(count))
+    waiting = [(size, part) for part, size in enumerate(sizes) if size < least]
+    heapq.heapify(waiting)
+    while waiting:
+        size, part = heapq.heappop(waiting)
+        if owner[part] != part or sizes[part] != size or not shared[part]:
             continue
-        where = (parts == part).astype(np.uint8)
-        x, y, width, height = cv2.boundingRect(where)
-        window = np.s_[max(0, y - 1) : y + height + 1, max(0, x - 1) : x + width + 1]
-        inside = where[window]
-        ring = cv2.dilate(inside, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))) > inside
-        if ring.any():
-            joined = int(np.argmax(np.bincount(parts[window][ring])))
-            parts[window][inside > 0] = joined
-            sizes[joined] += sizes[part]
-            sizes[part] = 0
-    return np.asarray(np.unique(parts, return_inverse=True)[1].reshape(labels.shape), np.int32)
+        into = max(shared[part], key=lambda other: (shared[part][other], -other))
+        owner[part] = into
+        sizes[into] += size
+        for other, length in shared[part].items():
+            del shared[other][part]
+            if other != into:
+                shared[into][other] = shared[other][into] = shared[into].get(other, 0) + length
+        if sizes[into] < least:
+            heapq.heappush(waiting, (sizes[into], into))
+    for part in range(count):
+        last = part
+        while owner[last] != last:
+            last = owner[last]
+        owner[part] = last
+    return np.array(owner, np.int32)
 
 
 def poles_of_inaccessibility(labels: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
@@ -160,6 +185,7 @@ def poles_of_inaccessibility(labels: NDArray[np.int32]) -> tuple[NDArray[np.intp
         x, y, width, height = cv2.boundingRect(where)
         framed = cv2.copyMakeBorder(where[y : y + height, x : x + width], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
         distance = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        row, col = np.unravel_index(np.argmax(distance), distance.shape)
-        poles[number], depths[number] = (row + y - 1, col + x - 1), distance[row, col]
+        squares = np.rint(distance * distance)  # whole numbers, so that equals are equal on every machine
+        row, col = np.unravel_index(np.argmax(squares), squares.shape)
+        poles[number], depths[number] = (row + y - 1, col + x - 1), np.sqrt(squares[row, col])
     return poles, depths
