@@ -83,7 +83,7 @@ function row(person) {
     el("th", { scope: "row" }, person.alias, mine ? el("span", { class: "quiet" }, " you") : null),
     el("td", { class: "wrap" }, person.name),
     el("td", {}, select),
-    el("td", {}, active ? "active" : "out of use"),
+    el("td", {}, active ? "active" : "out of use", active && person.link === false ? el("div", { class: "quiet small" }, "no link yet") : null),
     el("td", {}, el("div", { class: "row person-acts" },
       active ? el("button", { class: "button", type: "button", "aria-label": `New link for ${person.alias}`,
         onclick: () => rotate(person) }, "New link") : null,

@@ -16,6 +16,7 @@ const REASONS = {
 };
 const KEYS_OFF = "dabench.review.keys-off";
 const CLOSE_UP = 168;   // CSS pixels
+const MOST = 200;       // pairs of a state that the server gives at once
 
 let project = null;
 let state = "disputed";
@@ -56,7 +57,7 @@ async function load(keep = null) {
 }
 
 function drawList() {
-  byId("count").textContent = plural(disputes.length, "pair");
+  byId("count").textContent = `${disputes.length >= MOST ? "the first " : ""}${plural(disputes.length, "pair")}`;
   byId("list").replaceChildren(...disputes.map((one, index) => el("li", {},
     el("button", { class: "case", type: "button", "aria-current": index === at ? "true" : null, onclick: () => go(index) },
       el("span", { class: "case-scene wrap" }, soft(one.scene || "no scene")),

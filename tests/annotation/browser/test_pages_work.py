@@ -170,8 +170,10 @@ def test_two_people_disagree_and_a_third_decides(opened, server):
     page.wait_for_selector("#expert-votes tbody tr")
     assert page.locator("#expert-votes tbody tr").count() == 3
     assert "flips the first answer" in page.inner_text("[data-result=b]")
+    page.get_by_role("button", name="Map of steady").click()
+    page.wait_for_selector("text=no map kept")
     page.keyboard.press("1")  # a reason without a decision does nothing
-    page.keyboard.press("b")
+    page.keyboard.press("f")
     page.keyboard.press("2")
     page.wait_for_selector("#nothing:not([hidden])")
     assert "B is closer, one answer was a slip" in page.inner_text("#last")
