@@ -10,6 +10,7 @@ from PIL import Image as PillowImage
 from typer.testing import CliRunner
 
 from annotation.cli import app
+from annotation.proposals import ProposalSettings
 from annotation.proposals.options import read_settings
 from annotation.study import Study
 from dabench.errors import DabenchError, UsageError
@@ -95,3 +96,11 @@ def test_settings_are_read_from_text() -> None:
     assert read_settings({}, [], ["gap_max=none", "gap_edges=0.1,0.3"]).gap_edges == (0.1, 0.3)
     with pytest.raises(UsageError, match="gap"):
         read_settings({}, [], ["gap=ratio"])
+
+
+def test_the_page_names_every_setting() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "annotate-propose.md").read_text(encoding="utf-8")
+    options = {"pairs", "scene_pairs", "pairs_per_image", "control_share", "uniform"}
+    for name in ProposalSettings.__struct_fields__:
+        spelled = f"--{name.removesuffix('_pairs').replace('_', '-')}" if name in options else f"`{name}`"
+        assert spelled in page, name
