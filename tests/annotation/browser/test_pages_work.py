@@ -20,6 +20,11 @@ TWO = ProjectSettings(policy="unanimous-2", gold_share=0, repeat_share=0)
 READ = "for (const who of ['ann', 'ben']) localStorage.setItem(`dabench.read.${who}.1`, '1');"
 
 
+MIDDLE = """wanted => {
+    const canvas = document.querySelector('.picture-canvas');
+    const pixel = canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data;
+    return wanted.every((value, index) => value === pixel[index]);
+}"""
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "device_scale_factor": 2}
 
 
@@ -158,6 +163,9 @@ def test_two_people_disagree_and_a_third_decides(opened, server):
         assert others not in page.content()
     (pair,) = rows(study, "SELECT * FROM pairs")
     assert pair["state"] == "disputed"
+    kept = study.cache / "experts" / "contrarian"
+    kept.mkdir(parents=True)
+    Image.new("RGB", (16, 12), (200, 40, 60)).save(kept / f"{pair['image']}.png")
 
     page = opened("adam", "/review")
     page.wait_for_selector("#answers tbody tr")
@@ -172,6 +180,10 @@ def test_two_people_disagree_and_a_third_decides(opened, server):
     assert "flips the first answer" in page.inner_text("[data-result=b]")
     page.get_by_role("button", name="Map of steady").click()
     page.wait_for_selector("text=no map kept")
+    page.get_by_role("button", name="Map of contrarian").click()
+    page.wait_for_function(MIDDLE, arg=[200, 40, 60])
+    page.keyboard.press("m")  # closed: the picture again
+    page.wait_for_function(f"wanted => !({MIDDLE})(wanted)", arg=[200, 40, 60])
     page.keyboard.press("1")  # a reason without a decision does nothing
     page.keyboard.press("f")
     page.keyboard.press("2")
