@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dabench.errors import UnknownNameError
-
 from .drawing import draw, generator_for
 from .population import Candidates, Stratum, strata, stratum_numbers
 from .settings import ProposalSettings
@@ -118,14 +116,7 @@ def scene_quotas(capacity: Mapping[str, int], already: Mapping[str, int], settin
     Args:
         capacity: scene -> pairs that its new images can give.
         already: scene -> pairs drawn before.
-
-    Raises:
-        UnknownNameError: a quota for a scene that has no image.
     """
-    known = {*capacity, *already}
-    for scene in settings.scene_pairs:
-        if scene not in known:
-            raise UnknownNameError("scene", scene, sorted(known))
     quotas = {
         scene: max(0, min(capacity[scene], settings.scene_pairs.get(scene, capacity[scene]) - already.get(scene, 0)))
         if scene in settings.scene_pairs

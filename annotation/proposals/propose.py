@@ -18,7 +18,7 @@ from annotation.settings import ProjectSettings
 from annotation.store.store import Write, canonical_json
 from annotation.study import Study
 from dabench.datasets.formats import read_image
-from dabench.errors import ImageError, UsageError
+from dabench.errors import ImageError, UnknownNameError, UsageError
 
 from .batch import StratumCount, draw_batch
 from .experts import DEFAULT_EXPERTS, opened, read_specs
@@ -78,6 +78,7 @@ def propose(
     listed = list_images(images) if isinstance(images, Path) else list(images)
     specs = read_specs(DEFAULT_EXPERTS if experts is None else experts)
     with Study.open(study_path, create=True) as study:
+        _check_scenes(study, listed, settings)
         taken = take_in(study, listed, lambda done: progress("images", done, len(listed)))
         report = ProposalReport(project, listed=len(listed), added=taken.added, failed=taken.failed, notes=taken.notes)
         report.known = len(listed) - taken.added - len(taken.failed)
@@ -120,6 +121,15 @@ def propose(
         )
         report.total = row["n"] if row else 0
     return report
+
+
+def _check_scenes(study: Study, listed: Sequence[ListedImage], settings: ProposalSettings) -> None:
+    """Refuse a quota for a scene that has no image, before hours of work."""
+    known = {item.scene for item in listed}
+    known |= {row["scene"] for row in study.store.query("SELECT DISTINCT scene FROM images")}
+    for scene in settings.scene_pairs:
+        if scene not in known:
+            raise UnknownNameError("scene", scene, sorted(known))
 
 
 def _batches(study: Study, project: str) -> tuple[int, list[dict[str, Any]]]:

@@ -235,7 +235,9 @@ def test_a_quota_that_cannot_be_met_is_said_and_one_without_images_refused(world
     with Study.open(world / "scarce") as study:
         assert study.project("pairs")[1].scene_targets == {"outdoor": 30}
     with pytest.raises(UsageError, match="unknown scene 'outdor'"):
-        scene_quotas({"outdoor": 3}, {}, ProposalSettings(scene_pairs={"outdor": 3}))
+        first_draw(world, "typo", settings=ProposalSettings(scene_pairs={"outdor": 3}), experts=[])
+    with Study.open(world / "typo") as study:
+        assert study.store.one("SELECT count(*) n FROM images")["n"] == 0
 
 
 def test_without_experts_the_draw_is_uniform(tmp_path: Path, images: Path) -> None:
