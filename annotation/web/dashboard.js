@@ -4,7 +4,8 @@ import { get, toLogin } from "./api.js";
 import { byId, el } from "./dom.js";
 import { openPage, showProblem } from "./nav.js";
 import { clock } from "./numbers.js";
-import { agreement, control, forecast, headline, people, policies, scenes, shortcuts, skips, times, warnings } from "./dashboard_parts.js";
+import { agreement, control, forecast, headline, people, policies, scenes, shortcuts, skips, times,
+  warnings } from "./dashboard_parts.js";
 
 const EVERY = 15000;
 const SECTIONS = [
@@ -45,7 +46,7 @@ function draw(data) {
     byId(`${id}-body`).replaceChildren(...nodes);
     if (inside) byId(`${id}-body`).querySelector("[tabindex]")?.focus({ preventScroll: true });
   }
-  byId("state").textContent = `${data.project.policy_title ?? ""}${data.project.check_mode ? `, ${data.project.check_mode} checks` : ""}`;
+  byId("state").textContent = `${data.project.policy_title}, ${data.project.check_mode} checks`;
   byId("updated").textContent = `as of ${clock(data.at)}`;
   byId("updated").className = "quiet small";
   byId("main").dataset.event = String(data.event);

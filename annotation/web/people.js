@@ -36,11 +36,13 @@ function showLink(person, link) {
   field.addEventListener("focus", () => field.select());
   byId("fresh").replaceChildren(el("div", { class: "card stack link-card" },
     el("h2", { id: "link-title", tabindex: "-1" }, `Link of ${person.alias}`),
-    el("p", {}, "Send it to ", el("strong", { class: "wrap" }, person.name), " and to nobody else: whoever opens it is signed in as ",
+    el("p", {}, "Send it to ", el("strong", { class: "wrap" }, person.name),
+      " and to nobody else: whoever opens it is signed in as ",
       person.alias, ". It is shown this once; older links of this person no longer work."),
     el("div", { class: "row" },
       el("div", { class: "grow" }, el("label", { class: "visually-hidden", for: "link" }, "Sign-in link"), field), button,
-      el("button", { class: "button button-quiet", type: "button", onclick: () => byId("fresh").replaceChildren() }, "Done"))));
+      el("button", { class: "button button-quiet", type: "button", onclick: () => byId("fresh").replaceChildren() },
+        "Done"))));
   byId("link-title").focus();
 }
 
@@ -83,7 +85,8 @@ function row(person) {
     el("th", { scope: "row" }, person.alias, mine ? el("span", { class: "quiet" }, " you") : null),
     el("td", { class: "wrap" }, person.name),
     el("td", {}, select),
-    el("td", {}, active ? "active" : "out of use", active && person.link === false ? el("div", { class: "quiet small" }, "no link yet") : null),
+    el("td", {}, active ? "active" : "out of use", active && person.link === false
+      ? el("div", { class: "quiet small" }, "no link yet") : null),
     el("td", {}, el("div", { class: "row person-acts" },
       active ? el("button", { class: "button", type: "button", "aria-label": `New link for ${person.alias}`,
         onclick: () => rotate(person) }, "New link") : null,
@@ -96,9 +99,11 @@ async function load() {
   const found = await attempt(byId("message"), () => get("/api/people"));
   if (!found) return;
   const people = found.people;
-  byId("people").replaceChildren(people.length ? el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "People, table" },
+  byId("people").replaceChildren(people.length ? el("div",
+    { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "People, table" },
     el("table", {},
-      el("thead", {}, el("tr", {}, ["Alias", "Name", "Role", "State", "Actions"].map((title) => el("th", { scope: "col" }, title)))),
+      el("thead", {}, el("tr", {}, ["Alias", "Name", "Role", "State",
+        "Actions"].map((title) => el("th", { scope: "col" }, title)))),
       el("tbody", {}, people.map(row)))) : el("p", { class: "empty" }, "Nobody yet."));
 }
 

@@ -8,7 +8,7 @@ import { around, held, moved, pinched, pixelAt, toScreen, whole, zoomed } from "
 const STILL = 6;   // CSS pixels a finger may move and still tap
 
 export class Picture {
-  // host: the element that holds the canvas. tapped(pixel): a click or tap on the picture. hovered(pixel): the mouse, or null.
+  // host: the element that holds the canvas. tapped(pixel): a click or tap. hovered(pixel): the mouse, or null.
   constructor(host, { tapped = null, hovered = null, label = "Picture" } = {}) {
     this.host = host;
     this.canvas = document.createElement("canvas");
@@ -67,7 +67,8 @@ export class Picture {
   fit() {
     const { width, height } = this.host.getBoundingClientRect();
     if (!width || !height) return;
-    const same = this.view && Math.abs(this.view.scale - whole(this.image ?? { width: 1, height: 1 }, this.size).scale) < 1e-6;
+    const same = this.view && Math.abs(this.view.scale - whole(this.image ?? { width: 1, height: 1 },
+      this.size).scale) < 1e-6;
     this.size = { width, height };
     const ratio = Math.min(3, window.devicePixelRatio || 1);
     this.canvas.width = Math.round(width * ratio);

@@ -36,10 +36,13 @@ async function loadPlaced() {
   byId("placed").replaceChildren(found.pairs.length === 0
     ? el("p", { class: "empty" }, "You have not placed a pair yet.")
     : el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Your pairs, table" },
-      el("table", {}, el("thead", {}, el("tr", {}, ["Scene", "A", "B", "Reason", "Placed"].map((title) => el("th", { scope: "col" }, title)))),
+      el("table", {}, el("thead", {}, el("tr", {}, ["Scene", "A", "B", "Reason",
+        "Placed"].map((title) => el("th", { scope: "col" }, title)))),
         el("tbody", {}, found.pairs.map((pair) => el("tr", {}, el("td", { class: "wrap" }, pair.scene || "no scene"),
-          el("td", { class: "nowrap" }, `${pair.a.row}, ${pair.a.col}`), el("td", { class: "nowrap" }, `${pair.b.row}, ${pair.b.col}`),
-          el("td", { class: "wrap" }, pair.reason, pair.layered ? el("span", { class: "chip small layered" }, "two layers") : null),
+          el("td", { class: "nowrap" }, `${pair.a.row}, ${pair.a.col}`),
+            el("td", { class: "nowrap" }, `${pair.b.row}, ${pair.b.col}`),
+          el("td", { class: "wrap" }, pair.reason, pair.layered
+            ? el("span", { class: "chip small layered" }, "two layers") : null),
           el("td", { class: "nowrap quiet" }, clock(pair.created))))))));
 }
 
@@ -49,18 +52,22 @@ function sceneFilter() {
   const choice = (value, title, number) => {
     const radio = el("input", { type: "radio", name: "scene", checked: scene === value });
     radio.addEventListener("change", () => { scene = value; shown = STEP; drawGrid(); });
-    return el("label", { class: "choice" }, radio, el("span", {}, title, el("span", { class: "quiet number" }, count(number))));
+    return el("label", { class: "choice" }, radio, el("span", {}, title,
+      el("span", { class: "quiet number" }, count(number))));
   };
   return el("fieldset", { class: "choices" }, el("legend", { class: "visually-hidden" }, "Scene"),
-    choice(null, "All", images.length), [...scenes].sort().map(([name, number]) => choice(name, name || "no scene", number)));
+    choice(null, "All", images.length), [...scenes].sort().map(([name, number]) => choice(name, name || "no scene",
+      number)));
 }
 
 function tile(image) {
   const name = image.scene || "no scene";
   return el("li", {}, el("button", { class: "tile", type: "button", onclick: () => open(image),
     "aria-label": `${name}, ${image.width} by ${image.height}, ${plural(image.pairs, "pair")}` },
-  el("img", { src: `/images/${image.sha256}/work.jpg`, alt: "", loading: "lazy", decoding: "async", width: 240, height: 160 }),
-  el("span", { class: "tile-words" }, el("span", { class: "wrap" }, name), el("span", { class: "quiet small number" }, plural(image.pairs, "pair")))));
+  el("img", { src: `/images/${image.sha256}/work.jpg`, alt: "", loading: "lazy", decoding: "async", width: 240,
+    height: 160 }),
+  el("span", { class: "tile-words" }, el("span", { class: "wrap" }, name),
+    el("span", { class: "quiet small number" }, plural(image.pairs, "pair")))));
 }
 
 function drawGrid() {
@@ -97,18 +104,22 @@ async function start() {
   project = opened.project;
   byId("main").replaceChildren(
     el("div", { class: "page-head" }, el("h1", {}, "Place pairs"),
-      el("p", { class: "quiet" }, "Pairs that models get wrong together: reflections, thin parts, paintings. Others answer them later, blind.")),
+      el("p", { class: "quiet" },
+        "Pairs that models get wrong together: reflections, thin parts, paintings. Others answer them later, blind.")),
     el("div", { id: "message", role: "alert" }),
     el("section", { id: "picker", "aria-label": "Pictures" },
       el("div", { id: "filter" }), el("ul", { class: "tiles", id: "grid" }),
-      el("p", { class: "empty", id: "no-images", hidden: true }, "There are no pictures here yet. dabench annotate propose brings them in."),
+      el("p", { class: "empty", id: "no-images", hidden: true },
+        "There are no pictures here yet. dabench annotate propose brings them in."),
       el("div", { class: "row more" }, el("button", { class: "button", id: "more", type: "button", hidden: true,
         onclick: () => { shown += STEP; drawGrid(); } }, "Show more"))),
     el("section", { id: "desk", hidden: true, "aria-label": "Placing" }),
     el("section", { class: "section", "aria-labelledby": "placed-title" },
-      el("div", { class: "page-head" }, el("h2", { id: "placed-title" }, "Your pairs"), el("p", { class: "quiet", id: "placed-count" })),
+      el("div", { class: "page-head" }, el("h2", { id: "placed-title" }, "Your pairs"),
+        el("p", { class: "quiet", id: "placed-count" })),
       el("div", { id: "placed" })));
-  placing = new Placing(byId("desk"), byId("message"), project, { back, saved: (image) => { image.pairs += 1; loadPlaced(); } });
+  placing = new Placing(byId("desk"), byId("message"), project,
+    { back, saved: (image) => { image.pairs += 1; loadPlaced(); } });
   await Promise.all([loadImages(), loadPlaced()]);
   showGrid();
 }

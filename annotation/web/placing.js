@@ -8,7 +8,8 @@ import { Picture } from "./picture.js";
 
 const LENS = 200;    // CSS pixels
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-const NUDGES = [["ArrowUp", "↑", "up"], ["ArrowLeft", "←", "left"], ["ArrowRight", "→", "right"], ["ArrowDown", "↓", "down"]];
+const NUDGES = [["ArrowUp", "↑", "up"], ["ArrowLeft", "←", "left"], ["ArrowRight", "→", "right"],
+  ["ArrowDown", "↓", "down"]];
 
 const clamp = (value, most) => Math.min(Math.max(value, 0), most);
 
@@ -49,20 +50,26 @@ export class Placing {
       el("div", { class: "place" },
         el("div", {}, this.stage,
           el("p", { class: "quiet small", id: "stage-help" }, "Click or tap a pixel. By keys: arrows move the crosshair, ",
-            el("kbd", {}, "Shift"), " by ten, ", el("kbd", {}, "Enter"), " sets the point, ", el("kbd", {}, "+"), " ", el("kbd", {}, "−"),
+            el("kbd", {}, "Shift"), " by ten, ", el("kbd", {}, "Enter"), " sets the point, ", el("kbd", {}, "+"), " ",
+              el("kbd", {}, "−"),
             " ", el("kbd", {}, "0"), " zoom, ", el("kbd", {}, "U"), " undoes, ", el("kbd", {}, "S"), " saves.")),
-        el("form", { class: "card place-panel", novalidate: true, onsubmit: (event) => { event.preventDefault(); this.save(); } },
+        el("form", { class: "card place-panel", novalidate: true,
+          onsubmit: (event) => { event.preventDefault(); this.save(); } },
           el("div", { class: "place-top" },
             el("div", {}, this.lensCanvas, el("p", { class: "quiet small number", id: "place-at" }, "–")),
             el("div", { class: "stack" },
-              el("fieldset", { class: "place-points" }, el("legend", { class: "visually-hidden" }, "Point to set"), [0, 1].map((index) => this.pointChoice(index))),
-              el("div", { class: "nudge", role: "group", "aria-label": "Move the last point by one pixel" }, NUDGES.map(([key, sign, words]) =>
+              el("fieldset", { class: "place-points" }, el("legend", { class: "visually-hidden" }, "Point to set"),
+                [0, 1].map((index) => this.pointChoice(index))),
+              el("div", { class: "nudge", role: "group", "aria-label": "Move the last point by one pixel" },
+                NUDGES.map(([key, sign, words]) =>
                 el("button", { class: `button nudge-${words}`, type: "button", "aria-label": `One pixel ${words}`,
                   onclick: () => this.nudge(ARROWS[key]) }, sign))))),
           el("fieldset", { class: "choices" }, el("legend", {}, "Why is it hard?"), reasons.map((text) =>
-            el("label", { class: "choice" }, el("input", { type: "radio", name: "reason", value: text }), el("span", {}, text)))),
+            el("label", { class: "choice" }, el("input", { type: "radio", name: "reason", value: text }),
+              el("span", {}, text)))),
           this.project.layered ? el("label", { class: "check" }, el("input", { type: "checkbox", id: "layered" }),
-            el("span", {}, "Two layers", el("span", { class: "quiet small place-hint" }, "Glass: asked for the front surface and for what is behind it."))) : null,
+            el("span", {}, "Two layers", el("span", { class: "quiet small place-hint" },
+              "Glass: asked for the front surface and for what is behind it."))) : null,
           el("div", { class: "row" }, el("button", { class: "button button-primary grow", type: "submit" }, "Save pair"),
             el("button", { class: "button", id: "place-undo", type: "button", onclick: () => this.undo() }, "Undo")),
           el("p", { class: "good small", id: "place-status", role: "status" }))),
@@ -74,11 +81,14 @@ export class Placing {
     });
     this.lens = new Lens(this.lensCanvas, this.picture.pictures);
     this.stage.append(el("div", { class: "picture-tools" },
-      el("button", { class: "button", type: "button", "aria-label": "Zoom out", onclick: () => this.picture.zoom(1 / 1.5, this.cursor) }, "−"),
-      el("button", { class: "button", type: "button", "aria-label": "Zoom in", onclick: () => this.picture.zoom(1.5, this.cursor) }, "+"),
-      el("button", { class: "button", type: "button", "aria-label": "Whole picture", onclick: () => this.picture.showWhole() }, "Whole"),
+      el("button", { class: "button", type: "button", "aria-label": "Zoom out",
+        onclick: () => this.picture.zoom(1 / 1.5, this.cursor) }, "−"),
+      el("button", { class: "button", type: "button", "aria-label": "Zoom in",
+        onclick: () => this.picture.zoom(1.5, this.cursor) }, "+"),
+      el("button", { class: "button", type: "button", "aria-label": "Whole picture",
+        onclick: () => this.picture.showWhole() }, "Whole"),
       el("button", { class: "button", type: "button", "aria-label": "Loupe stronger or back to weak",
-        onclick: () => { this.power = POWERS[(POWERS.indexOf(this.power) + 1) % POWERS.length]; this.showLens(this.cursor); } }, "Loupe")));
+        onclick: () => this.strengthen() }, "Loupe")));
   }
 
   pointChoice(index) {
@@ -86,7 +96,8 @@ export class Placing {
     const radio = el("input", { type: "radio", name: "point", value: name, id: `point-${name}`, checked: index === 0 });
     radio.addEventListener("change", () => { this.target = index; });
     return el("label", { class: "choice", for: `point-${name}` }, radio, el("span", {},
-      el("span", { class: `point point-${name}` }, name.toUpperCase()), el("span", { class: "number quiet", id: `where-${name}` }, "not set")));
+      el("span", { class: `point point-${name}` }, name.toUpperCase()),
+        el("span", { class: "number quiet", id: `where-${name}` }, "not set")));
   }
 
   async open(image, siblings = this.siblings) {
@@ -126,6 +137,12 @@ export class Placing {
     this.refresh();
     this.showLens(this.cursor);
     announce(byId("place-live"), `row ${this.cursor.row}, column ${this.cursor.col}`);
+  }
+
+  // The next stronger loupe; after the strongest the weakest.
+  strengthen() {
+    this.power = POWERS[(POWERS.indexOf(this.power) + 1) % POWERS.length];
+    this.showLens(this.cursor);
   }
 
   showLens(pixel) {
@@ -180,7 +197,8 @@ export class Placing {
     byId("place-undo").disabled = this.past.length === 0;
     const marks = this.points.filter(Boolean);
     const there = marks.some((point) => point.row === this.cursor.row && point.col === this.cursor.col);
-    this.picture.set(this.points[0] === null && marks.length ? [{ ...marks[0], letter: "B" }] : marks, there ? null : this.cursor);
+    this.picture.set(this.points[0] === null && marks.length ? [{ ...marks[0], letter: "B" }] : marks, there ? null
+      : this.cursor);
   }
 
   async save() {

@@ -12,19 +12,23 @@ export function dotPlot(estimate, range, { marks = [], warn = false } = {}) {
   plot.append(svg("line", { class: "plot-track", x1: "0%", x2: "100%", y1: 13, y2: 13 }));
   for (const mark of marks) {
     if (mark.at < range[0] || mark.at > range[1]) continue;
-    plot.append(svg("line", { class: `plot-mark ${mark.class ?? ""}`, x1: place(mark.at, range), x2: place(mark.at, range), y1: 1, y2: 25 }));
+    plot.append(svg("line", { class: `plot-mark ${mark.class ?? ""}`, x1: place(mark.at, range),
+      x2: place(mark.at, range), y1: 1, y2: 25 }));
   }
   if (!estimate || !known(estimate.value)) return plot;
   if (known(estimate.low) && known(estimate.high)) {
-    plot.append(svg("line", { class: "plot-interval", x1: place(estimate.low, range), x2: place(estimate.high, range), y1: 13, y2: 13 }));
+    plot.append(svg("line", { class: "plot-interval", x1: place(estimate.low, range), x2: place(estimate.high, range),
+      y1: 13, y2: 13 }));
     for (const end of [estimate.low, estimate.high]) {
-      plot.append(svg("line", { class: "plot-interval plot-end", x1: place(end, range), x2: place(end, range), y1: 8, y2: 18 }));
+      plot.append(svg("line", { class: "plot-interval plot-end", x1: place(end, range), x2: place(end, range), y1: 8,
+        y2: 18 }));
     }
   }
   const at = place(estimate.value, range);
   // A warning is a square, the rest are dots: the difference holds without colour.
   if (warn) {
-    const box = svg("svg", { x: at, y: 7, overflow: "visible" }, svg("rect", { class: "plot-dot", x: -6, y: 0, width: 12, height: 12 }));
+    const box = svg("svg", { x: at, y: 7, overflow: "visible" },
+      svg("rect", { class: "plot-dot", x: -6, y: 0, width: 12, height: 12 }));
     plot.append(box);
   } else plot.append(svg("circle", { class: "plot-dot", cx: at, cy: 13, r: 5.5 }));
   return plot;
@@ -49,7 +53,8 @@ export function stackedBar(parts, whole, target = null) {
   let before = 0;
   for (const part of parts) {
     if (part.n > 0) {
-      plot.append(svg("rect", { class: part.class, x: place(before, range), y: 3, width: place(part.n, range), height: 12 }));
+      plot.append(svg("rect", { class: part.class, x: place(before, range), y: 3, width: place(part.n, range),
+        height: 12 }));
       before += part.n;
     }
   }
@@ -68,11 +73,13 @@ export function sparkline(values) {
   const found = values.filter(known);
   if (found.length < 2) return plot;
   const most = Math.max(...found);
-  const points = found.map((value, index) => `${(2 + (68 * index) / (found.length - 1)).toFixed(1)},${(20 - (17 * value) / most).toFixed(1)}`);
+  const points = found.map((value,
+    index) => `${(2 + (68 * index) / (found.length - 1)).toFixed(1)},${(20 - (17 * value) / most).toFixed(1)}`);
   plot.append(svg("polyline", { points: points.join(" ") }));
   return plot;
 }
 
 // Three lines in a triangle's shape with a stroke: the mark of a warning.
-export const warningMark = () => svg("svg", { class: "warning-mark", width: 18, height: 18, viewBox: "0 0 18 18", "aria-hidden": "true" },
+export const warningMark = () => svg("svg", { class: "warning-mark", width: 18, height: 18, viewBox: "0 0 18 18",
+  "aria-hidden": "true" },
   svg("path", { d: "M9 2.2 16.6 15.6H1.4Z" }), svg("path", { d: "M9 7v4M9 13.1v.2" }));

@@ -27,7 +27,8 @@ export function policyTable(policies, chosen, name = "", label = "Policies") {
         errors.map((error) => el("th", { scope: "col", class: "number" }, `wrong labels at ${percent(error, 0)}`)))),
       el("tbody", {}, policies.map((policy) => el("tr", { class: policy.name === chosen ? "policy-chosen" : "" },
         el("th", { scope: "row" }, name
-          ? el("label", {}, el("input", { type: "radio", name, value: policy.name, checked: policy.name === chosen }), title(policy))
+          ? el("label", {}, el("input", { type: "radio", name, value: policy.name, checked: policy.name === chosen }),
+            title(policy))
           : title(policy)),
         el("td", { class: "number" }, fixed(at(policy, typical)?.answers)),
         el("td", { class: "number" }, percent(at(policy, typical)?.kept)),

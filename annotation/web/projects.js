@@ -20,17 +20,20 @@ async function setState(project, state) {
 }
 
 async function save(project, settings) {
+  byId("message").replaceChildren();
   const saved = await attempt(byId("message"), () => patch(`/api/projects/${project.id}`, { settings }));
   if (!saved) { byId("message").scrollIntoView({ block: "nearest" }); return; }
   await load();
-  notice(byId("message"), "good", `Settings of ${project.name} saved.`, "Answers given before keep the rules they were given under.");
+  notice(byId("message"), "good", `Settings of ${project.name} saved.`,
+    "Answers given before keep the rules they were given under.");
   byId("message").scrollIntoView({ block: "nearest" });
 }
 
 function stateChips(project) {
   return el("fieldset", { class: "choices" }, el("legend", { class: "visually-hidden" }, `State of ${project.name}`),
     STATES.map(([state, text]) => {
-      const radio = el("input", { type: "radio", name: `state-${project.id}`, value: state, checked: state === project.state });
+      const radio = el("input", { type: "radio", name: `state-${project.id}`, value: state,
+        checked: state === project.state });
       radio.addEventListener("change", () => setState(project, state));
       return el("label", { class: "choice", title: text }, radio, el("span", {}, state));
     }));
@@ -47,7 +50,8 @@ function card(project) {
         el("h2", { class: "wrap", id: `title-${project.id}` }, project.name),
         el("p", { class: "quiet" }, policy?.title ?? project.settings.policy, `, ${project.settings.check_mode} checks`)),
       stateChips(project),
-      el("button", { class: "button", type: "button", "aria-expanded": String(shown), "aria-controls": `settings-${project.id}`,
+      el("button", { class: "button", type: "button", "aria-expanded": String(shown),
+        "aria-controls": `settings-${project.id}`,
         onclick: () => { opened = shown ? null : project.id; draw(); } }, shown ? "Close settings" : "Settings")),
     body);
 }
@@ -81,7 +85,8 @@ async function create(event) {
   await load();
   opened = projects.find((one) => one.name === name)?.id ?? null;
   draw();
-  notice(byId("message"), "good", `Project ${name} created.`, "Look through its settings now; pairs come with dabench annotate propose.");
+  notice(byId("message"), "good", `Project ${name} created.`,
+    "Look through its settings now; pairs come with dabench annotate propose.");
   byId("message").scrollIntoView({ block: "nearest" });
 }
 

@@ -10,7 +10,8 @@ import { Picture } from "./picture.js";
 
 const STATES = ["disputed", "adjudicated", "dropped", "final"];
 const REASONS = {
-  label: ["clear when zoomed in", "one answer was a slip", "thin part in front", "reflection or glass", "painted or on a screen"],
+  label: ["clear when zoomed in", "one answer was a slip", "thin part in front", "reflection or glass",
+    "painted or on a screen"],
   drop: ["ambiguous", "point on an edge", "wrong image", "other"],
   reopen: ["decided by mistake", "new information", "the rule has changed"],
 };
@@ -65,7 +66,8 @@ function drawList() {
   // Not scrollIntoView: that would also move the place from which Tab goes on.
   const box = byId("list").parentElement;
   const item = byId("list").children[at];
-  if (item) box.scrollTop = Math.min(Math.max(box.scrollTop, item.offsetTop + item.offsetHeight - box.clientHeight), item.offsetTop);
+  if (item) box.scrollTop = Math.min(Math.max(box.scrollTop, item.offsetTop + item.offsetHeight - box.clientHeight),
+    item.offsetTop);
 }
 
 async function go(index) {
@@ -82,11 +84,13 @@ async function show() {
   byId("nothing").hidden = Boolean(one);
   if (!one) {
     byId("nothing").replaceChildren(el("h2", {}, state === "disputed" ? "No dispute is open" : `No pair is ${state}`),
-      el("p", { class: "quiet" }, state === "disputed" ? "Pairs come here when people do not agree under the policy of the project."
+      el("p", { class: "quiet" }, state === "disputed"
+        ? "Pairs come here when people do not agree under the policy of the project."
         : "Choose another state to look through the rest."));
     return;
   }
-  const undecided = one.relations.find((name) => !one.decisions.some((made) => made.relation === name && made.result !== "reopen"));
+  const decided = (name) => one.decisions.some((made) => made.relation === name && made.result !== "reopen");
+  const undecided = one.relations.find((name) => !decided(name));
   relation = undecided ?? one.relations[0];
   drawPanel();
   picture.canvas.setAttribute("aria-label", `Picture of scene ${one.scene || "without name"} with the points A and B`);
@@ -135,8 +139,10 @@ function drawPanel() {
 function drawWays() {
   const one = current();
   byId("ways").replaceChildren(...waysOut(one, relation).map((way) => el("button", {
-    class: `button way ${armed === way.result ? "way-armed" : ""}`, type: "button", "aria-pressed": String(armed === way.result),
-    "data-result": way.result, onclick: () => choose(way.result) }, way.mark, el("span", { class: "grow way-text" }, way.title,
+    class: `button way ${armed === way.result ? "way-armed" : ""}`, type: "button",
+      "aria-pressed": String(armed === way.result),
+    "data-result": way.result, onclick: () => choose(way.result) }, way.mark,
+      el("span", { class: "grow way-text" }, way.title,
     way.note ? el("span", { class: "quiet small" }, way.note) : null), el("kbd", {}, way.key))));
   byId("why").textContent = armed ? "Why? This reason is kept with the decision." : "First choose what holds, then say why.";
   byId("reasons").replaceChildren(...reasonsFor(armed).map((text, index) => el("button", {
@@ -169,7 +175,8 @@ async function decide(reason) {
   unsent = null;
   byId("reason").value = "";
   byId("message").replaceChildren();
-  const words = { a: "A is closer", b: "B is closer", equal: "same distance", drop: "dropped", reopen: "reopened, people are asked afresh" }[result];
+  const words = { a: "A is closer", b: "B is closer", equal: "same distance", drop: "dropped",
+    reopen: "reopened, people are asked afresh" }[result];
   byId("last").textContent = `Saved: ${words}, ${reason}.`;
   if (done.state === one.state && one.relations.length > 1) { await load(one.pair); byId("title").focus(); return; }
   const later = disputes[at + 1]?.pair ?? disputes[at - 1]?.pair ?? null;
@@ -217,7 +224,8 @@ function onKey(event) {
 }
 
 function filter() {
-  return el("fieldset", { class: "choices review-filter" }, el("legend", { class: "visually-hidden" }, "State"), STATES.map((name) => {
+  return el("fieldset", { class: "choices review-filter" }, el("legend", { class: "visually-hidden" }, "State"),
+    STATES.map((name) => {
     const radio = el("input", { type: "radio", name: "state", value: name, checked: name === state });
     radio.addEventListener("change", () => { state = name; byId("last").textContent = ""; load(); });
     return el("label", { class: "choice" }, radio, el("span", {}, name));
@@ -227,9 +235,11 @@ function filter() {
 function keySwitch() {
   const box = el("input", { type: "checkbox", checked: keysOn() });
   box.addEventListener("change", () => {
-    try { if (box.checked) localStorage.removeItem(KEYS_OFF); else localStorage.setItem(KEYS_OFF, "1"); } catch { /* stays on */ }
+    try { if (box.checked) localStorage.removeItem(KEYS_OFF); else localStorage.setItem(KEYS_OFF,
+      "1"); } catch { /* stays on */ }
   });
-  return el("label", { class: "check small" }, box, "Keys: ", ["Z zoom", "H hide marks", "N next", "P previous", "M models", "T text"]
+  return el("label", { class: "check small" }, box, "Keys: ",
+    ["Z zoom", "H hide marks", "N next", "P previous", "M models", "T text"]
     .map((one) => el("span", { class: "key-hint" }, el("kbd", {}, one[0]), one.slice(1))));
 }
 
@@ -238,7 +248,8 @@ function tool(title, key, act) {
 }
 
 function build() {
-  const reason = el("input", { class: "input", id: "reason", maxlength: 300, autocomplete: "off", "aria-label": "Reason in your words",
+  const reason = el("input", { class: "input", id: "reason", maxlength: 300, autocomplete: "off",
+    "aria-label": "Reason in your words",
     placeholder: "or in your words" });
   const say = (event) => {
     event.preventDefault();
@@ -258,7 +269,8 @@ function build() {
           el("div", { class: "picture", id: "picture" }),
           el("div", { class: "review-close", id: "close-ups" }), keySwitch()),
         el("section", { class: "review-panel", "aria-labelledby": "title" },
-          el("div", {}, el("h2", { id: "title", class: "wrap", tabindex: "-1" }), el("p", { class: "quiet small", id: "about" })),
+          el("div", {}, el("h2", { id: "title", class: "wrap", tabindex: "-1" }),
+            el("p", { class: "quiet small", id: "about" })),
           el("div", { id: "layers" }), el("div", { id: "answers" }), el("div", { id: "decisions" }),
           el("div", { class: "ways", id: "ways", role: "group", "aria-label": "What holds" }),
           el("form", { class: "why", onsubmit: say }, el("p", { class: "small", id: "why" }),

@@ -47,8 +47,10 @@ export function answersTable(dispute, relation) {
       .map((title) => el("th", { scope: "col" }, title)))),
     el("tbody", {}, rows.map((one) => el("tr", {}, el("th", { scope: "row" }, one.alias),
       el("td", {}, pointName(one.answer)),
-      el("td", { class: "nowrap" }, seconds(one.active_ms === null || one.active_ms === undefined ? null : one.active_ms / 1000)),
-      el("td", { class: "wrap" }, [one.reason, one.confidence, one.round > 1 ? `round ${one.round}` : "", one.late ? "late" : "",
+      el("td", { class: "nowrap" }, seconds(one.active_ms === null || one.active_ms === undefined ? null
+        : one.active_ms / 1000)),
+      el("td", { class: "wrap" }, [one.reason, one.confidence, one.round > 1 ? `round ${one.round}` : "", one.late
+        ? "late" : "",
         one.surplus ? "surplus" : ""].filter(Boolean).join(" · ") || "–"))))));
 }
 
@@ -56,7 +58,8 @@ export function decisionsList(dispute, relation) {
   const rows = of(dispute.decisions, relation);
   if (rows.length === 0) return [];
   return [el("h3", {}, "Decisions so far"), el("ul", { class: "decisions small" }, rows.map((one) => el("li", {},
-    pointName(one.result), " by ", el("strong", {}, one.by), one.reason ? [": ", el("span", { class: "wrap" }, one.reason)] : null,
+    pointName(one.result), " by ", el("strong", {}, one.by), one.reason
+      ? [": ", el("span", { class: "wrap" }, one.reason)] : null,
     el("span", { class: "quiet" }, ` (${clock(one.at)})`))))];
 }
 
@@ -66,7 +69,9 @@ export function expertsTable(dispute, map) {
     el("table", { class: "small" }, el("thead", {}, el("tr", {}, ["Model", "Closer", "Value at A", "Value at B", "Map"]
       .map((title) => el("th", { scope: "col" }, title)))),
     el("tbody", {}, dispute.votes.map((vote) => el("tr", {}, el("th", { scope: "row", class: "wrap" }, vote.model),
-      ...cells(pointName(vote.vote), fixed(vote.value_a, 3), fixed(vote.value_b, 3), el("button", { class: "button", type: "button",
-        "aria-pressed": "false", "aria-label": `Map of ${vote.model}`, onclick: (event) => map(vote, event.currentTarget) }, "Map")))))),
+      ...cells(pointName(vote.vote), fixed(vote.value_a, 3), fixed(vote.value_b, 3),
+        el("button", { class: "button", type: "button",
+        "aria-pressed": "false", "aria-label": `Map of ${vote.model}`,
+          onclick: (event) => map(vote, event.currentTarget) }, "Map")))))),
     el("p", { class: "quiet small" }, "Values are raw: with disparity a larger one is nearer, with depth a smaller one."));
 }

@@ -20,7 +20,8 @@ const WORDS = {
   skip_reasons: ["Reasons to skip", "One a line."],
   drop_reasons: ["Reasons to drop a pair", "One a line."],
   manual_reasons: ["Reasons for placing", "Of pairs placed by hand, one a line."],
-  check_mode: ["Checks", "Blind: a checker answers afresh. Open: a checker sees the first answer.", { options: ["blind", "open"] }],
+  check_mode: ["Checks", "Blind: a checker answers afresh. Open: a checker sees the first answer.",
+    { options: ["blind", "open"] }],
   gold_share: ["Share of hidden test pairs", "0.05 is one in twenty.", { step: 0.01, max: 1 }],
   repeat_share: ["Share of hidden repeats", "Shows how steady a person answers.", { step: 0.01, max: 1 }],
   repeat_distance: ["Distance of repeats", "Answers between a pair and its repeat."],
@@ -61,8 +62,10 @@ function mapField(id, name, value) {
   const [title, hint] = WORDS[name] ?? [name, ""];
   const node = el("div", { class: "field field-wide", role: "group", "aria-labelledby": `${id}-title` },
     el("span", { class: "label", id: `${id}-title` }, title), el("span", { class: "hint" }, hint), rows,
-    el("div", {}, el("button", { class: "button", type: "button", onclick: () => add().querySelector("input").focus() }, "Add a scene")));
-  const read = () => Object.fromEntries([...rows.children].map((row) => [...row.querySelectorAll("input")].map((one) => one.value.trim()))
+    el("div", {}, el("button", { class: "button", type: "button",
+      onclick: () => add().querySelector("input").focus() }, "Add a scene")));
+  const texts = (row) => [...row.querySelectorAll("input")].map((one) => one.value.trim());
+  const read = () => Object.fromEntries([...rows.children].map(texts)
     .filter(([scene, number]) => scene && number !== "").map(([scene, number]) => [scene, Number(number)]));
   return { node, read };
 }
@@ -78,7 +81,8 @@ function control(prefix, name, value) {
       hint ? el("span", { class: "hint" }, hint) : null), read: () => box.checked };
   }
   if (typeof value === "number") {
-    const input = el("input", { class: "input", id, type: "number", min: 0, step: more.step ?? 1, max: more.max, value, required: true });
+    const input = el("input", { class: "input", id, type: "number", min: 0, step: more.step ?? 1, max: more.max,
+      value, required: true });
     return { node: field(id, name, input), read: () => Number(input.value) };
   }
   if (Array.isArray(value)) {
@@ -87,7 +91,8 @@ function control(prefix, name, value) {
     return { node: field(id, name, input), read: () => lines(input.value) };
   }
   if (more.options) {
-    const input = el("select", { class: "input", id }, more.options.map((one) => el("option", { value: one, selected: one === value }, one)));
+    const input = el("select", { class: "input", id }, more.options.map((one) => el("option",
+      { value: one, selected: one === value }, one)));
     return { node: field(id, name, input), read: () => input.value };
   }
   if (typeof value === "string") {
@@ -128,11 +133,14 @@ export function settingsForm(project, policies, save) {
   const grouped = new Set(["policy", ...GROUPS.flatMap(([, names]) => names)]);
   const groups = [...GROUPS, ["More", Object.keys(settings).filter((name) => !grouped.has(name))]];
   const form = el("form", {},
-    el("div", { class: "settings-group" }, policyChooser(policies, settings.policy, `${prefix}-policy`, `Policies for ${project.name}`)),
+    el("div", { class: "settings-group" }, policyChooser(policies, settings.policy, `${prefix}-policy`,
+      `Policies for ${project.name}`)),
     groups.map(([title, names]) => {
-      const nodes = names.filter((name) => name in settings).flatMap((name) => controls(prefix, name, settings[name], readers));
+      const nodes = names.filter((name) => name in settings).flatMap((name) => controls(prefix, name, settings[name],
+        readers));
       const boxes = nodes.filter((node) => node.querySelector("input[type=checkbox]"));
-      return nodes.length ? el("fieldset", { class: "settings-group" }, el("legend", {}, title), el("div", { class: "settings-fields" },
+      return nodes.length ? el("fieldset", { class: "settings-group" }, el("legend", {}, title),
+        el("div", { class: "settings-fields" },
         boxes.length ? el("div", { class: "checks" }, boxes) : null, nodes.filter((node) => !boxes.includes(node)))) : null;
     }),
     el("div", { class: "settings-foot" }, el("button", { class: "button button-primary", type: "submit" }, "Save settings"),

@@ -413,7 +413,7 @@ def test_projects_are_made_changed_and_paused(opened, server):
     page.locator("#settings-2").get_by_role("textbox", name="Scene").fill("under = water")
     page.locator("#settings-2").get_by_role("spinbutton", name="Pairs", exact=True).fill("12")
     page.get_by_role("button", name="Save settings").click()
-    page.wait_for_selector(".notice-good")
+    page.wait_for_selector("text=Settings of Second saved")
     before = ProjectSettings().to_dict()
     (project,) = rows(study, "SELECT * FROM projects WHERE name = 'Second'")
     changed = {"policy": "unanimous-2", "gold_share": 0.1, "skip_reasons": ["fog", "night"], "confidence": True}
