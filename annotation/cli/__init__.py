@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from annotation.cli import backup, export, import_, people, propose, serve, stats
+from annotation.cli import backup, export, fetch_sam, import_, people, propose, serve, stats
 
 app = typer.Typer(
     name="annotate",
@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 
 app.command("propose")(propose.propose)
+app.command("fetch-sam")(fetch_sam.fetch_sam)
 app.command("serve")(serve.serve)
 app.add_typer(people.people_app, name="people")
 app.add_typer(people.project_app, name="project")

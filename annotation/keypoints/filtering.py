@@ -150,7 +150,7 @@ def surviving(
         # float32 and its rounding: a bound that is equal to the threshold must not drop a mask
         kept = kept[torch.from_numpy(bounds >= limits.stability - 1e-6)]
     found: list[Mask] = []
-    for some in kept.split(chunk):
+    for some in kept.split(chunk) if len(kept) else ():
         large = frame.enlarge(logits[some.to(logits.device)]).cpu().numpy()
         for index, mask in zip(some.tolist(), large, strict=True):
             made = _measured(mask, float(qualities[index]), points[index], crop, image, limits)

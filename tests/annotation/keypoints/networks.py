@@ -90,6 +90,44 @@ def twin(sam: Any) -> Any:
     return model
 
 
+def tiny_sam2() -> Any:
+    """A ``Sam2Model`` of transformers with an input of 128 x 128."""
+    from transformers import Sam2Config, Sam2Model
+
+    torch.manual_seed(1)
+    config = Sam2Config(
+        vision_config={
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model",
+                "hidden_size": 8,
+                "image_size": [128, 128],
+                "blocks_per_stage": [1, 1, 2, 1],
+                "embed_dim_per_stage": [8, 16, 32, 64],
+                "num_attention_heads_per_stage": [1, 1, 2, 2],
+                "window_size_per_stage": [8, 4, 8, 4],
+                "window_positional_embedding_background_size": [4, 4],
+                "global_attention_blocks": [3],
+            },
+            "backbone_channel_list": [64, 32, 16, 8],
+            "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+            "fpn_hidden_size": 32,
+        },
+        prompt_encoder_config={"hidden_size": 32, "image_size": 128, "mask_input_channels": 4},
+        mask_decoder_config={
+            "hidden_size": 32,
+            "mlp_dim": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "iou_head_hidden_dim": 16,
+        },
+    )
+    model = Sam2Model(config).eval().requires_grad_(False)
+    for name, weights in model.mask_decoder.named_parameters():
+        if "bias" in name or "hypernetworks" in name or "upscale" in name:
+            torch.nn.init.normal_(weights, std=0.5)
+    return model
+
+
 def _renamed(name: str) -> str:
     rules = (
         (r"^image_encoder\.", "vision_encoder."),

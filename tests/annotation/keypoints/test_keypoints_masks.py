@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from keypoints_networks import picture, twin
+from keypoints_networks import picture, tiny_sam2, twin
+from PIL import Image
 from scipy.ndimage import binary_dilation
 
+from annotation.keypoints import RegionPoints, find_keypoints
 from annotation.keypoints.decoder import DecodedImage
 from annotation.keypoints.encoder import encode
 from annotation.keypoints.filtering import Frame, Mask, stability_bound, without_overlap
@@ -43,9 +45,18 @@ def demanding(sam: Any, image: np.ndarray, **more: Any) -> GridSettings:
     return replace(ALL, pred_iou_thresh=limits[0], stability_score_thresh=limits[1], **more)
 
 
-@pytest.mark.parametrize("size", [(90, 120), (200, 150), (37, 300)])
-@pytest.mark.parametrize("rule", ["scores", "boxes", "crops"])
-def test_survivors_are_those_of_the_stock_generator(sam: Any, size: tuple[int, int], rule: str) -> None:
+@pytest.mark.parametrize(
+    ("rule", "size"),
+    [
+        ("scores", (90, 120)),
+        ("scores", (200, 150)),
+        ("scores", (37, 300)),
+        ("boxes", (90, 120)),
+        ("boxes", (37, 300)),
+        ("crops", (60, 90)),
+    ],
+)
+def test_survivors_are_those_of_the_stock_generator(sam: Any, rule: str, size: tuple[int, int]) -> None:
     image = picture(*size)
     settings = replace(ALL, box_nms_thresh=0.97)
     if rule != "boxes":
@@ -217,6 +228,38 @@ def test_transformers_gives_the_same_points(sam: Any) -> None:
         assert a.predicted_iou == pytest.approx(b.predicted_iou, abs=1e-4)
         assert a.stability == pytest.approx(b.stability, abs=2e-3)
     assert theirs.generator["source"] == "sam-hf" and ours.generator["source"] == "sam"
+
+
+def test_second_sam_of_transformers() -> None:
+    """Masks against the model's own call for one point and the one step enlargement of SAM 2."""
+    model = tiny_sam2()
+    image = picture(70, 110)
+    generator = HuggingFacePoints(model, replace(ALL, points_per_side=3), batch=2)
+    masks = find_masks(image, generator, generator.settings)
+    assert generator.describe()["source"] == "sam2-hf" and len(masks) == 27
+    small = np.asarray(Image.fromarray(image).resize((128, 128), Image.Resampling.BILINEAR)).astype(np.float32)
+    pixels = torch.from_numpy((small / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]).float()
+    areas: list[int] = []
+    for x, y in grid_of_points(3):
+        place = torch.tensor([[[[x * 128, y * 128]]]], dtype=torch.float32)
+        made = model(pixel_values=pixels.permute(2, 0, 1)[None], input_points=place, multimask_output=True)
+        large = torch.nn.functional.interpolate(made.pred_masks[0], (70, 110), mode="bilinear", align_corners=False)[0]
+        own = [m for m in masks if (m.x, m.y) == (x * 110, y * 70)]
+        found = sorted((m.predicted_iou, m.area) for m in own)
+        expected = sorted(zip(made.iou_scores.flatten().tolist(), (large > 0).sum((1, 2)).tolist(), strict=True))
+        for (quality, area), (known, pixels_of_mask) in zip(found, expected, strict=True):
+            assert quality == pytest.approx(known, abs=1e-4) and abs(area - pixels_of_mask) <= 2
+        areas += [area for _, area in found]
+    assert len(set(areas)) > 5
+
+
+def test_thresholds_that_nothing_passes(sam: Any) -> None:
+    settings = replace(ALL, points_per_side=3, stability_score_thresh=1.01)
+    said: list[str] = []
+    image = picture(50, 60)
+    assert len(SegmentAnythingPoints(sam, settings).generate(image)) == 0
+    found = find_keypoints(image, SegmentAnythingPoints(sam, settings), fallback=RegionPoints(), notify=said.append)
+    assert len(found) and found.generator["source"] == "region" and "thresholds" in said[0]
 
 
 def test_settings_out_of_range() -> None:
