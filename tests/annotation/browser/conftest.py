@@ -156,7 +156,9 @@ class Labelling:
 
     def finish(self) -> None:
         """Waits until nothing is left to answer."""
-        self.page.wait_for_selector("body[data-waiting='finished']")
+        self.page.wait_for_selector("body[data-waiting]")
+        why = self.page.evaluate("[document.body.dataset.waiting, document.getElementById('save-text').textContent]")
+        assert why[0] == "finished", (why, self.page.inner_text("#panel"), len(self.responses()))
         self.saved()
 
     def points(self) -> tuple[dict[str, float], dict[str, float]]:
@@ -191,3 +193,26 @@ def label(serve: Callable[..., Any], visit: Callable[..., Visitor]) -> Callable[
         return labelling
 
     return open_label
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, new_study: Callable[..., Study], serve: Callable[..., Any]) -> Any:
+    """A server of a small study; its parameter, if there is one, holds options of ``make_study``."""
+    return serve(new_study(**getattr(request, "param", {})))
+
+
+@pytest.fixture
+def opened(server: Any, visit: Callable[..., Visitor]) -> Callable[..., Any]:
+    """``opened(alias, path)`` -> a page of that person in a browser of their own; alias None: not signed in."""
+
+    def open_page(alias: str | None, path: str, script: str = "", **options: Any) -> Any:
+        page = visit(server, **options).page()
+        if script:
+            page.add_init_script(script)
+        if alias is not None:
+            token, origin = {"token": server.token_for(alias)}, {"Origin": server.url}
+            assert page.request.post(f"{server.url}/api/login", data=token, headers=origin).ok
+        page.goto(server.url + path)
+        return page
+
+    return open_page
