@@ -75,4 +75,5 @@ def _forecast(found: dict[str, Any]) -> Iterator[Warned]:
 def _scenes(found: dict[str, Any]) -> Iterator[Warned]:
     for scene in found["scenes"]:
         if scene["short"]:
-            yield _warned("scenes", scene["scene"], f"{scene['short']} pairs too few for its target: propose more")
+            missing = f"{scene['short']} {'pair' if scene['short'] == 1 else 'pairs'}"
+            yield _warned("scenes", scene["scene"], f"{missing} too few for its target: propose more")
