@@ -32,7 +32,7 @@ class Dashboards:
             row = self.study.store.one("SELECT max(seq) AS seq FROM events")
             newest = int(row["seq"] or 0) if row else 0
             kept = self._kept.get(project)
-            if kept and (kept[0] == newest and _whole(kept[2]) or time.monotonic() - kept[1] < self.seconds):
+            if kept and ((kept[0] == newest and _whole(kept[2])) or time.monotonic() - kept[1] < self.seconds):
                 return kept[2]
             found = dashboard(self.study, project)
             self._kept[project] = (newest, time.monotonic(), found)
