@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-SCORES = 1 << 20
-"""Scores of attention held at a time: 4 MB of float32."""
+SCORES = 1 << 21
+"""Scores of attention held at a time: 8 MB of float32. Fewer would mean more waiting of threads for each other."""
 
 
 def encode(encoder: Any, images: Tensor) -> Tensor:

@@ -60,7 +60,8 @@ def test_survivors_are_those_of_the_stock_generator(sam: Any, rule: str, size: t
     image = picture(*size)
     settings = replace(ALL, box_nms_thresh=0.97)
     if rule != "boxes":
-        settings = demanding(sam, image, crop_n_layers=int(rule == "crops"), crop_nms_thresh=1.0)
+        crops = {"crop_n_layers": 1, "points_per_side": 4} if rule == "crops" else {}
+        settings = demanding(sam, image, crop_nms_thresh=1.0, **crops)
     expected = stock(sam, settings, image)
     masks = find_masks(image, SegmentAnythingPoints(sam, settings), settings)
     assert (1 if rule == "boxes" else 6) < len(expected) < 3 * 36 * (5 if rule == "crops" else 1)
@@ -176,7 +177,7 @@ def test_crops_and_grid_are_those_of_the_stock_generator() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (5, 2000), (2000, 3)])
 def test_odd_sizes(sam: Any, size: tuple[int, int]) -> None:
     image = np.full((*size, 3), 77, np.uint8)
-    found = SegmentAnythingPoints(sam, replace(ALL, points_per_side=4, crop_n_layers=1)).generate(image)
+    found = SegmentAnythingPoints(sam, replace(ALL, points_per_side=2, crop_n_layers=1)).generate(image)
     places = [(p.row, p.col) for p in found.points]
     assert places and len(set(places)) == len(places)
     assert all(0 <= row < size[0] and 0 <= col < size[1] for row, col in places)
