@@ -63,17 +63,19 @@ export class Idle {
 
   problem(error) {
     this.away(error.kind);
+    byId("question").textContent = "Nothing can be asked right now";
+    byId("question-more").hidden = true;
     if (error.kind === "signed-out") {
       this.page.outbox.trouble = "signed-out";
       this.page.save.draw();
       const waiting = this.page.outbox.pending.length;
-      showPanel("Your session has ended", `Sign in again to go on.${waiting ? ` ${waiting} answers are kept in this browser and will be sent then.` : ""}`,
+      showPanel("Your session has ended", `Sign in again to go on.${waiting ? ` Answers kept in this browser, to be sent then: ${waiting}.` : ""}`,
         [{ text: "Sign in", primary: true, run: toLogin }]);
       return;
     }
     if (error.retry) {
       showPanel(error.kind === "offline" ? "No connection to the server" : "The server is busy",
-        ["New pairs come as soon as it answers.", this.page.outbox.pending.length ? `Your ${this.page.outbox.pending.length} waiting answers are kept here.` : ""],
+        ["New pairs come as soon as it answers.", this.page.outbox.pending.length ? `Answers kept here until then: ${this.page.outbox.pending.length}.` : ""],
         [{ text: "Try now", run: () => this.lookAgain() }]);
       this.page.retry = setTimeout(() => this.lookAgain(), 5000);
       return;

@@ -70,6 +70,7 @@ class Page {
     document.title = `Label · ${this.project.name}`;
     byId("menu").replaceChildren(
       ...PAGES.filter(({ id }) => id !== "label" && mayOpen(this.person.role, id)).map(({ path, title }) => el("a", { href: path }, title)),
+      el("button", { type: "button", onclick: () => { byId("menu").hidePopover(); this.openHelp(); } }, "Help"),
       el("button", { type: "button", onclick: () => this.openKeys() }, "Keys and settings"),
       el("button", { type: "button", onclick: () => this.leave() }, "Sign out"),
       el("p", { class: "quiet small" }, `Signed in as ${this.person.alias}`));
@@ -142,8 +143,8 @@ class Page {
     byId("position").textContent = practising ? "Practice" : total === null ? `Pair ${position}` : `Pair ${Math.min(position, Math.max(1, total))} of ${total}`;
     byId("progress").max = Math.max(1, total ?? 1);
     byId("progress").value = this.work.done;
-    const nothing = !this.work.history.length && !this.work.done && !current?.task.qualification;
-    byId("undo").setAttribute("aria-disabled", String(nothing));
+    const nothing = practising || (!this.work.history.length && !this.work.done);
+    byId("undo").setAttribute("aria-disabled", String(Boolean(nothing)));
   }
 
   asked(ready) {

@@ -100,6 +100,7 @@ export class Outbox {
     this.alias = alias;
     this.told = told;
     this.items = [];        // of this person, oldest first; item: {seq, alias, uuid, path, body, task, kind, refused}
+    this.gone = new Set();  // UUIDs that are sent or dropped; a read of the store may still show them
     this.others = 0;        // kept for other people who used this browser
     this.trouble = "";      // '', 'offline', 'busy', 'signed-out'
     this.unkept = store.kind === "memory";
@@ -144,8 +145,7 @@ export class Outbox {
   }
 
   async forget(item) {
-    this.items = this.items.filter((other) => other !== item && other.uuid !== item.uuid);
-    try { await this.store.remove(item.seq); } catch { /* was never kept */ }
+    await this.#leave(item);
     this.channel?.postMessage({ type: "changed", alias: this.alias });
     this.told({ type: "state" });
   }
@@ -188,7 +188,6 @@ export class Outbox {
   }
 
   async #send(stay) {
-    await this.adding;
     await this.#refresh();
     for (let item = this.pending[0]; item; item = this.pending[0]) {
       if (item.seq === undefined) { await this.adding; item = this.pending.find((other) => other.uuid === item.uuid) ?? item; }
@@ -215,24 +214,36 @@ export class Outbox {
       }
       this.tries = 0;
       this.trouble = "";
-      this.items = this.items.filter((other) => other.uuid !== item.uuid);
-      try { await this.store.remove(item.seq); } catch { /* was never kept */ }
+      const left = this.#leave(item);
       this.told({ type: "sent", item, receipt });
+      await left;
       this.told({ type: "state" });
       this.channel?.postMessage({ type: "sent", alias: this.alias, item, receipt });
     }
     return true;
   }
 
-  // What other tabs added or sent meanwhile.
+  // What other tabs added or sent meanwhile. Own items that are being stored, or left, while the store is read stay right.
   async #refresh() {
     let all;
-    try { all = await this.store.all(); } catch { return; }
+    let adding;
+    do {
+      adding = this.adding;
+      await adding;
+      try { all = await this.store.all(); } catch { return; }
+    } while (adding !== this.adding);
+    all = all.filter((item) => !this.gone.has(item.uuid));
     const kept = all.filter((item) => item.alias === this.alias);
     this.others = all.length - kept.length;
-    const known = new Set(kept.map((item) => item.uuid));
-    const own = this.items.filter((item) => (item.seq === undefined || item.seq < 0) && !known.has(item.uuid));
-    this.items = [...kept, ...own];
+    this.items = [...kept, ...this.items.filter((item) => item.seq < 0)];   // below 0: the store would not take it
+  }
+
+  // Takes an item off the list, here and in the store.
+  async #leave(item) {
+    this.gone.add(item.uuid);
+    if (this.gone.size > 1000) this.gone.delete(this.gone.values().next().value);
+    this.items = this.items.filter((other) => other.uuid !== item.uuid);
+    try { await this.store.remove(item.seq); } catch { /* was never kept */ }
   }
 
   #trouble(kind) {

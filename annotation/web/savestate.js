@@ -9,7 +9,8 @@ const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 export function describe(outbox) {
   const waiting = outbox.pending.length;
   const refused = outbox.refused.length;
-  const kept = outbox.unkept ? " They are kept in this tab only: leave it open." : " They are kept in this browser.";
+  const they = waiting === 1 ? "It is" : "They are";
+  const kept = outbox.unkept ? ` ${they} kept in this tab only: leave it open.` : ` ${they} kept in this browser.`;
   if (refused) {
     return { state: "refused", text: `${refused} refused`, title: "Some answers were refused",
       words: "The server did not take these answers. Nothing else is held up by them." };

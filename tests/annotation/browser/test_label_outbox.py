@@ -231,3 +231,33 @@ def test_a_closed_page_gives_its_tasks_back(study, label):
             break
         other.wait_for_timeout(40)
     assert work.study.store.one(held)["n"] == 0
+
+
+SLOW_STORE = """async () => {
+  const {Outbox} = await import('/static/outbox.js');
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  let items = [];
+  let last = 0;
+  const store = {
+    kind: 'slow',
+    all: async () => { const before = [...items]; await wait(40); return before; },
+    add: async (item) => { await wait(10); items.push({...item, seq: last += 1}); return items.at(-1); },
+    put: async () => {},
+    remove: async (seq) => { items = items.filter((item) => item.seq !== seq); },
+  };
+  const outbox = new Outbox(store, 'zoe', () => {});
+  outbox.channel = null;
+  const seen = new Set();
+  outbox.wake();
+  await wait(5);   // the store is being read while the answer comes
+  outbox.add({uuid: 'x', path: '/api/answers', body: {}});
+  for (let k = 0; k < 40; k += 1) { seen.add(outbox.pending.length); await wait(4); }
+  return [...seen];
+}"""
+
+
+def test_an_answer_never_leaves_the_list_while_the_store_is_slow(study, label):
+    work = label(study)
+    work.page.wait_for_load_state("networkidle")
+    work.visitor.context.set_offline(True)
+    assert work.page.evaluate(SLOW_STORE) == [1]
