@@ -12,12 +12,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import annotation
 from annotation.study import Study
 
+WEB = Path(annotation.__file__).parent / "web"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -46,6 +49,25 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def modules(chromium: Any) -> Iterator[Any]:
+    """An empty page that can import the scripts of ``annotation/web`` from ``/static``; no server, no study."""
+    context = chromium.new_context()
+
+    def answer(route: Any) -> None:
+        name = route.request.url.rpartition("/")[2]
+        if name.endswith(".js"):
+            route.fulfill(path=WEB / name, content_type="text/javascript")
+        else:
+            route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    context.route("http://localhost:9/**", answer)
+    page = context.new_page()
+    page.goto("http://localhost:9/")
+    yield page
+    context.close()
 
 
 @dataclass

@@ -42,7 +42,7 @@ def test_chords_and_input_methods_are_left_to_the_browser(work):
     assert len(kept) > 10 and not any(prevented for _, prevented in kept)
 
 
-def test_the_letter_on_the_cap_counts_and_the_place_is_the_second_try(work):
+def test_the_letter_on_the_cap_counts_and_the_place_is_the_second_try(modules):
     cases = [
         ("Digit1", "1", "first"), ("Digit1", "&", "first"), ("Numpad2", "2", "second"),  # AZERTY types & there
         ("KeyQ", "a", "first"), ("KeyW", "z", "zoom"), ("KeyD", "e", "equal"), ("Semicolon", "s", "skip"),  # and Dvorak
@@ -50,13 +50,13 @@ def test_the_letter_on_the_cap_counts_and_the_place_is_the_second_try(work):
         ("ArrowLeft", "ArrowLeft", "left"), ("KeyX", "x", None), ("Enter", "Enter", None), ("Tab", "Tab", None),
         ("F5", "F5", None), ("", "1", "first"),
     ]  # fmt: skip
-    found = work.page.evaluate(
+    found = modules.evaluate(
         "async (cases) => { const {actionOf} = await import('/static/keyboard.js');"
         " return cases.map(([code, key]) => actionOf({code, key, shiftKey: key === '?'}, {})); }",
         cases,
     )
     assert found == [action for _, _, action in cases]
-    own = work.page.evaluate(
+    own = modules.evaluate(
         """async () => { const {actionOf, conflicts, cleaned} = await import('/static/keyboard.js');
              const keys = {skip: 'KeyX', equal: '', first: 'KeyS', nonsense: 'KeyQ', zoom: '<img src=x>'};
              return [actionOf({code: 'KeyX', key: 'x'}, keys), actionOf({code: 'KeyE', key: 'e'}, keys),

@@ -77,9 +77,8 @@ def place_of(view, row, col):
     )
 
 
-def test_the_transform_holds_for_any_picture_screen_and_view(new_study, label):
-    work = label(new_study(settings=PLAIN, size=(320, 240)))
-    assert work.page.evaluate(TRANSFORM) == []
+def test_the_transform_holds_for_any_picture_screen_and_view(modules):
+    assert modules.evaluate(TRANSFORM) == []
 
 
 @pytest.mark.parametrize("ratio", [1, 1.5, 3])

@@ -256,8 +256,9 @@ SLOW_STORE = """async () => {
 }"""
 
 
-def test_an_answer_never_leaves_the_list_while_the_store_is_slow(study, label):
-    work = label(study)
-    work.page.wait_for_load_state("networkidle")
-    work.visitor.context.set_offline(True)
-    assert work.page.evaluate(SLOW_STORE) == [1]
+def test_an_answer_never_leaves_the_list_while_the_store_is_slow(modules):
+    modules.context.set_offline(True)
+    try:
+        assert modules.evaluate(SLOW_STORE) == [1]
+    finally:
+        modules.context.set_offline(False)
