@@ -90,6 +90,7 @@ def _ready(page: Any, shown: int = 1) -> None:
 
 def _help(page: Any) -> None:
     page.wait_for_selector("#help-dialog[open]")
+    _ready(page)
 
 
 def _start(page: Any) -> None:
@@ -146,8 +147,8 @@ def label_shots(browser: Any, server: Any, out: Path) -> list[Path]:
         })  # fmt: skip
         page.goto(server.url)
         prepare(page)
-        made.append(out / f"{name}.png")
-        page.screenshot(path=made[-1])
+        made.append(out / f"{name}.jpg")
+        page.screenshot(path=made[-1], type="jpeg", quality=85)
         page.close(run_before_unload=True)
         context.close()
     return made
