@@ -73,7 +73,7 @@ def create_app(
         dashboards=Dashboards(study),
         assets=Assets(),
     )
-    for module in (pages, session, work, review, manage, pictures):
+    for module in (work, pictures, session, pages, review, manage):  # the frequent ones are found first
         app.include_router(module.router)
     app.add_exception_handler(replies.Refused, replies.on_refused)
     app.add_exception_handler(DabenchError, replies.on_dabench_error)

@@ -169,7 +169,7 @@ def test_buckets_fill_again_and_forget_the_oldest():
 
 
 def test_log_lines_hold_no_secret(browsers, study, caplog):
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "dabench.annotate")
     token = new_token(study, "ann")
     browser = browsers.stranger()
     browser.sign_in(token)
