@@ -209,7 +209,7 @@ def label(serve: Callable[..., Any], visit: Callable[..., Visitor]) -> Callable[
 
     def open_label(study: Study, alias: str = "ann", **options: Any) -> Labelling:
         server = serve(study)
-        visitor = visit(server, **options)
+        visitor = visit(server, **{"viewport": {"width": 1020, "height": 640}} | options)
         labelling = Labelling(visitor.sign_in(alias), study, server, visitor)
         labelling.start()
         return labelling

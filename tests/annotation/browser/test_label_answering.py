@@ -36,7 +36,7 @@ def test_twenty_pairs_by_keyboard_from_the_sign_in_link_on(new_study, label):
     assert len({row["uuid"] for row in stored}) == 20
     for row in stored:
         client = json.loads(row["client"])
-        assert client["viewport"] == [1280, 800, 1] and client["input"] == "keyboard" and client["zoom"] > 0
+        assert client["viewport"] == [1020, 640, 1] and client["input"] == "keyboard" and client["zoom"] > 0
         assert client["build"] and client["instructions_version"] == 1 and client["key"]
         assert 0 <= row["active_ms"] <= row["wall_ms"] and row["shown_at"] <= row["answered_at"]
     times = page.evaluate("performance.getEntriesByName('next-pair').map((entry) => entry.duration)")
@@ -196,3 +196,24 @@ def test_practice_tells_right_from_wrong_and_then_the_work_begins(new_study, lab
     page.wait_for_selector("#panel-title:has-text('Practice passed')")
     work.then(lambda: page.keyboard.press("Enter"))
     assert page.inner_text("#position").startswith("Pair 1 of")
+
+
+def test_an_open_check_shows_the_first_answer_and_takes_another(new_study, label, visit):
+    work = label(new_study(settings=ProjectSettings(gold_share=0, repeat_share=0, check_mode="open"), size=SIZE))
+    pair = work.ready()
+    assert work.page.is_hidden("#question-more")
+    work.press("e")
+    work.saved()
+    other = visit(work.server)
+    page = other.sign_in("ben")
+    page.wait_for_selector("#help-dialog[open]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"body[data-ready='true'][data-pair='{pair}']")
+    assert page.inner_text("#question-more").startswith("A first answer says: both are equal.")
+    assert "proposed" in page.get_attribute("#answer-equal", "class")
+    page.keyboard.press("1")
+    page.wait_for_selector("body[data-shown='2'][data-ready='true']")
+    page.wait_for_selector("#save[data-state='saved']")
+    assert [(row["pair"] == pair, row["shown"], row["mode"]) for row in work.responses()] == [
+        (True, "equal", "blind"), (True, "first", "open"),
+    ]  # fmt: skip

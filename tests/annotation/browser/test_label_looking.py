@@ -86,7 +86,7 @@ def test_the_loupe_and_one_to_one_show_the_stored_pixel(new_study, label, ratio)
     study, pixels = new_study(settings=PLAIN, images=1, pairs_per_image=1), chart(1500, 1100)
     a, b = (700, 255), (300, 1400)
     add_pictures(study, [pixels], [(0, a, b)])
-    work = open_charts(label, study, device_scale_factor=ratio, viewport={"width": 900, "height": 640})
+    work = open_charts(label, study, device_scale_factor=ratio, viewport={"width": 700, "height": 620})
     page = work.page
     page.keyboard.press("l")
     for lens, point in (("lens-a", 0), ("lens-b", 1)):
@@ -233,9 +233,9 @@ def test_wheel_drag_and_keys_move_the_view_and_change_no_answer(new_study, label
 def test_the_whole_picture_comes_first_and_then_the_pair(new_study, label):
     study = new_study(settings=PLAIN, images=1, pairs_per_image=1)
     add_pictures(study, [chart(1200, 900)], [(0, (100, 100), (160, 240))])
-    work = open_charts(label, study, reduced_motion="no-preference")
+    work = open_charts(label, study, reduced_motion="no-preference", viewport={"width": 600, "height": 600})
     page = work.page
-    page.evaluate("localStorage.setItem('dabench.settings', JSON.stringify({intro: 2}))")
+    page.evaluate("localStorage.setItem('dabench.settings', JSON.stringify({intro: 1}))")
     page.reload()
     work.ready()
     first = view_of(page)

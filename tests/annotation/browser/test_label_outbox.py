@@ -184,7 +184,12 @@ def test_two_people_get_the_same_pair_and_neither_sees_the_other(study, label, v
 @pytest.mark.parametrize(
     ("blocked", "unkept"),
     [
-        ("delete window.indexedDB; Object.defineProperty(window, 'indexedDB', {value: undefined});", "false"),
+        (
+            # Also what a page over plain HTTP on a local network lacks.
+            "Object.defineProperty(window, 'indexedDB', {value: undefined});"
+            "delete Navigator.prototype.locks; delete Crypto.prototype.randomUUID;",
+            "false",
+        ),
         (
             "Object.defineProperty(window, 'indexedDB', {value: {open() { throw new Error('blocked'); }}});"
             "Object.defineProperty(window, 'localStorage', {get() { throw new Error('blocked'); }});",
