@@ -189,9 +189,14 @@ def test_the_dashboard_predicts_what_came_out(loop: Loop) -> None:
     assert right["control"] > 0.9 and right["disagreement"] < 0.75
 
 
+def lower(_image: str, first: Point, second: Point) -> str:
+    return "first" if first[0] > second[0] else "second"
+
+
 def test_the_audit_fires_on_an_unbalanced_set_and_is_quiet_on_a_balanced_one(loop: Loop) -> None:
+    """The unbalanced set is one in which the lower point is nearly always the closer one."""
     project, _ = loop.study.project("free")
-    simulate(loop.study, project, PEOPLE[:1], loop.shown, seed=12)
+    simulate(loop.study, project, PEOPLE[:1], lower, seed=12)
     audits = {name: dashboard(loop.study, name, draws=200)["shortcuts"]["groups"] for name in ("free", "balanced")}
     assert all(cue["accuracy"]["n"] > 80 for groups in audits.values() for cue in groups[0]["cues"])
     warned = {cue["cue"] for cue in audits["free"][0]["cues"] if cue["warn"]}
