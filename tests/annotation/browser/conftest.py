@@ -112,6 +112,14 @@ class Visitor:
             page.goto(self.server.url + path)
         return page
 
+    def signed_in(self, alias: str, path: str = "/") -> Any:
+        """Opens a page of somebody who has signed in before."""
+        token, origin = {"token": self.server.token_for(alias)}, {"Origin": self.server.url}
+        assert self.context.request.post(f"{self.server.url}/api/login", data=token, headers=origin).ok
+        page = self.page()
+        page.goto(self.server.url + path)
+        return page
+
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Any]]:
@@ -205,12 +213,13 @@ class Labelling:
 
 @pytest.fixture
 def label(serve: Callable[..., Any], visit: Callable[..., Visitor]) -> Callable[..., Labelling]:
-    """``label(study, alias="ann", **context options)``: signed in, help closed, first pair in view."""
+    """``label(study, alias="ann", by_link=False, **context options)``: signed in, help closed, first pair in view."""
 
-    def open_label(study: Study, alias: str = "ann", **options: Any) -> Labelling:
+    def open_label(study: Study, alias: str = "ann", by_link: bool = False, **options: Any) -> Labelling:
         server = serve(study)
         visitor = visit(server, **{"viewport": {"width": 1020, "height": 640}} | options)
-        labelling = Labelling(visitor.sign_in(alias), study, server, visitor)
+        page = visitor.sign_in(alias) if by_link else visitor.signed_in(alias)
+        labelling = Labelling(page, study, server, visitor)
         labelling.start()
         return labelling
 
