@@ -1,8 +1,8 @@
 """The image encoder of segment-anything with attention in blocks that stay in the processor's cache.
 
 The published module (``modeling/image_encoder.py``) holds the scores of all heads at once: 4096 x 4096 x 12 floats of
-ViT-B, through memory six times a layer. The same sums are done here for a few thousand scores at a time; all other
-steps are the module's own.
+ViT-B, through memory several times a layer. The same sums are done here for one block of scores after the other; all
+other steps are the module's own.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ class HuggingFacePoints:
         self.source = "sam2-hf" if self.second else "sam-hf"
         vision = model.config.vision_config
         self.side = int(vision.backbone_config.image_size[0] if self.second else vision.image_size)
-        on_cpu = model.device.type == "cpu"
-        self.batch = batch or (64 if not on_cpu else 8 if self.second else 2)
+        self.on_cpu = model.device.type == "cpu"
+        self.batch = batch or (64 if not self.on_cpu else 8 if self.second else 2)
         self._parts = None if self.second else parts_of_hugging_face(model.mask_decoder)
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +19,9 @@ from .filtering import Frame, Mask, Thresholds, surviving, without_overlap
 from .types import KeyPoint, KeyPoints, mark_edges
 
 Box = tuple[int, int, int, int]
+
+MOST_THREADS = 8
+"""Batches at a time, however many threads there are: each needs memory of its own."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class MaskNetwork(Protocol):
 
     batch: int
     """Points at a time."""
+    on_cpu: bool
 
     def frame(self, size: tuple[int, int]) -> Frame:
         """How a crop of this size is laid into the network's input."""
@@ -124,26 +129,44 @@ def _masks_of_crop(
     limits = Thresholds(settings.pred_iou_thresh, settings.stability_score_thresh, settings.stability_score_offset)
     points = grid * np.array(size)[::-1]
     scale = np.array([frame.used[1] / size[1], frame.used[0] / size[0]])
-    found: list[Mask] = []
+    whole = (image.shape[0], image.shape[1])
     with torch.inference_mode():
         encoded = network.encode(crop, frame)
-        for start in range(0, len(points), network.batch):
-            some = points[start : start + network.batch]
+
+    def of_batch(start: int) -> list[Mask]:
+        some = points[start : start + network.batch]
+        with torch.inference_mode():
             qualities, draw = encoded.qualities(some * scale)
             wanted = torch.ones_like(qualities, dtype=torch.bool)
             if limits.predicted_iou > 0:
                 wanted = qualities > limits.predicted_iou
-            if wanted.any():
-                owners = some[wanted.nonzero()[:, 0].cpu().numpy()]
-                found += surviving(
-                    draw(wanted), qualities[wanted], owners, box, (image.shape[0], image.shape[1]), frame, limits
-                )
+            if not wanted.any():
+                return []
+            owners = some[wanted.nonzero()[:, 0].cpu().numpy()]
+            return surviving(draw(wanted), qualities[wanted], owners, box, whole, frame, limits)
+
+    found: list[Mask] = []
+    for masks in _in_threads(of_batch, range(0, len(points), network.batch), network.on_cpu):
+        found += masks
     if not found:
         return found
     left, top = box[:2]  # boxes are compared in pixels of the crop, which are exact in float32
     boxes = _boxes(found) - np.array([left, top, left, top], np.float32)
     scores = np.array([mask.predicted_iou for mask in found], np.float32)
     return [found[i] for i in without_overlap(boxes, scores, settings.box_nms_thresh)]
+
+
+def _in_threads(call: Callable[[int], list[Mask]], starts: range, on_cpu: bool) -> Iterator[list[Mask]]:
+    """Results in order. On a processor a thread takes a batch, rather than all threads every small step of one."""
+    threads = torch.get_num_threads()
+    if not on_cpu or threads == 1:
+        yield from map(call, starts)
+        return
+    try:
+        with ThreadPoolExecutor(min(threads, MOST_THREADS), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(call, starts)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _boxes(masks: Sequence[Mask]) -> NDArray[np.float32]:

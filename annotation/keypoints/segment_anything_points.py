@@ -42,7 +42,8 @@ class SegmentAnythingPoints:
     ) -> None:
         self.sam, self.settings, self.checkpoint = sam, settings or GridSettings(), checkpoint
         self.side = int(sam.image_encoder.img_size)
-        self.batch = batch or (2 if sam.device.type == "cpu" else 64)
+        self.on_cpu = sam.device.type == "cpu"
+        self.batch = batch or (2 if self.on_cpu else 64)
         self._parts = parts_of_segment_anything(sam.mask_decoder)
 
     @classmethod

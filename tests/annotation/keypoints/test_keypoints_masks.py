@@ -92,6 +92,20 @@ def test_batches_do_not_change_anything(sam: Any) -> None:
     assert [(p.row, p.col, p.area) for p in one.points] == [(p.row, p.col, p.area) for p in many.points]
 
 
+def test_threads_do_not_change_anything(sam: Any) -> None:
+    image, settings = picture(60, 80), replace(ALL, points_per_side=5)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(SegmentAnythingPoints(sam, settings).generate(image))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert [(p.row, p.col, p.area) for p in found[0].points] == [(p.row, p.col, p.area) for p in found[1].points]
+
+
 def test_decoder_gives_the_published_values(sam: Any) -> None:
     points = SegmentAnythingPoints(sam)
     crop = picture(128, 96)
