@@ -66,7 +66,7 @@ def picture(height: int, width: int) -> np.ndarray:
     rows, columns = np.mgrid[:height, :width] / max(height, width)
     waves = [np.sin(9 * rows + 5 * columns), np.cos(20 * rows * columns), np.sin(30 * columns - 7 * rows)]
     noise = np.random.default_rng(0).normal(0, 4, (height, width, 3))
-    return np.uint8(np.clip(128 + 60 * np.stack(waves, axis=-1) + noise, 0, 255))
+    return np.clip(128 + 60 * np.stack(waves, axis=-1) + noise, 0, 255).astype(np.uint8)
 
 
 def thresholds(sam: Any, image: np.ndarray, grid: int) -> GridSettings:
