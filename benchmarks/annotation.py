@@ -1,6 +1,6 @@
 """A labelling server under load: annotators who think, then as many answers as it takes.
 
-    python benchmarks/annotation.py [--people 200] [--seconds 60] [--think 3.0] [--saturate 8] [--json]
+    python benchmarks/annotation.py [--people 200] [--seconds 60] [--settle 10] [--think 3.0] [--saturate 8] [--json]
 
 The server is a process of its own, started with ``dabench annotate serve``; the annotators are coroutines of this one,
 each with a keep-alive connection of its own. Both share the machine, and latencies are measured here, from the first
@@ -10,7 +10,9 @@ An annotator signs in, asks for four tasks, loads a picture that was not seen be
 when one is left. Thinking times are log-normal with the median ``--think`` seconds (sigma 0.5). One answer in a hundred
 loses its reply: the connection is cut after sending, and the same answer is sent again. One in fifty is taken back.
 
-The second part, ``--saturate`` seconds, has nobody think and load no picture: answers a second at full load.
+The first ``--settle`` seconds are told apart: everybody starts within a median of thought, which no team does.
+
+The last part, ``--saturate`` seconds, has nobody think and load no picture: answers a second at full load.
 
 It fails when an acknowledged answer is not stored exactly once, when a pair was given to more people than its policy
 asks, when a person got a pair twice, or when the server refused anything but for being busy, or ten times for that.
@@ -262,11 +264,14 @@ async def load(port: int, tokens: list[str], arguments: argparse.Namespace, whol
     people = [Person(port, token, whole, seed) for seed, token in enumerate(tokens)]
     for person in people:
         await person.sign_in()
-    thinking, saturated = Tally(), Tally()
-    found = {"thinking": await part(people, thinking, arguments.seconds, arguments.think, True)}
+    starting, thinking, saturated = Tally(), Tally(), Tally()
+    found = {}
+    if arguments.settle:
+        found["starting"] = await part(people, starting, arguments.settle, arguments.think, True)
+    found["thinking"] = await part(people, thinking, arguments.seconds, arguments.think, True)
     if arguments.saturate:
         found["saturated"] = await part(people[: arguments.at_once], saturated, arguments.saturate, 0.0, False)
-    for tally in (thinking, saturated):
+    for tally in (starting, thinking, saturated):
         whole.acknowledged += tally.acknowledged
         whole.problems += tally.problems
     for person in people:
@@ -296,6 +301,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--settle", type=float, default=10.0, help="seconds at the start that are told apart; 0: none")
     parser.add_argument("--think", type=float, default=3.0, help="median seconds before an answer")
     parser.add_argument("--saturate", type=float, default=8.0, help="seconds of full load; 0: none")
     parser.add_argument("--at-once", type=int, default=16, help="people of the part at full load")
@@ -329,6 +335,7 @@ def main() -> int:
 
 def show(found: dict[str, Any], arguments: argparse.Namespace) -> None:
     titles = {
+        "starting": f"the first {arguments.settle:g} s, when all ask for their first tasks and no picture was seen yet",
         "thinking": f"{arguments.people} annotators, median {arguments.think:g} s of thought, {arguments.seconds:g} s",
         "saturated": f"{arguments.at_once} annotators without thought or pictures, {arguments.saturate:g} s",
     }

@@ -68,6 +68,27 @@ def test_a_connection_that_sends_no_head_is_closed(study, monkeypatch):
             connection.close()
 
 
+def test_replies_are_sent_at_once(study, monkeypatch):
+    """Nagle's algorithm is off on the server's side of every connection."""
+    from annotation.server.running import IPPROTO_TCP, TCP_NODELAY, PatientProtocol
+
+    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY) == (IPPROTO_TCP, TCP_NODELAY)
+    found = []
+    real = PatientProtocol.connection_made
+
+    def made(self, transport):
+        real(self, transport)
+        found.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(PatientProtocol, "connection_made", made)
+    with live_server(study) as live:
+        connection = http.client.HTTPConnection(live.url.removeprefix("http://"))
+        connection.request("GET", "/login")
+        assert connection.getresponse().status == 200
+        connection.close()
+    assert found == [1]
+
+
 def test_a_forwarded_address_is_not_believed(study, caplog):
     caplog.set_level("INFO", "dabench.annotate")
     with live_server(study) as live:
@@ -158,7 +179,21 @@ def test_https_and_a_request_that_runs_when_the_server_is_stopped(study, tmp_pat
 @pytest.mark.slow
 def test_a_crowd_gets_no_pair_twice_and_loses_no_answer():
     script = Path(__file__).parents[2] / "benchmarks" / "annotation.py"
-    options = ["--people", "30", "--seconds", "3", "--think", "0.5", "--saturate", "1", "--pairs", "300", "--json"]
+    options = [
+        "--people",
+        "30",
+        "--seconds",
+        "3",
+        "--think",
+        "0.5",
+        "--settle",
+        "1",
+        "--saturate",
+        "1",
+        "--pairs",
+        "300",
+        "--json",
+    ]
     result = subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True, timeout=200)
     found = json.loads(result.stdout)
     assert result.returncode == 0 and found["problems"] == [], result.stderr
