@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Two processes, each with whole files, whose fixtures are made once.
+# Two processes, each with whole files, whose fixtures are made once. Threads of both would wait for each other.
 SPREAD := -n 2 --dist loadfile
+test test-fast: export OMP_NUM_THREADS := 1
 
 .PHONY: demo test test-fast lint types readme pages wheel-check clean
 

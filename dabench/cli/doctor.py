@@ -18,6 +18,7 @@ PACKAGES = (
 )  # fmt: skip
 SAME_MODULE = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")}
 EXTRAS = {
+    "annotate": ("fastapi", "pyarrow", "uvicorn"),
     "zoo": ("diffusers", "transformers"),
     "onnx": ("onnx", "onnxruntime"),
     "openvino": ("openvino",),

@@ -35,9 +35,9 @@ def require(reason: str) -> None:
     pytest.skip(f"NO BROWSER TEST WAS RUN: {reason}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A Playwright browser for the whole session."""
+    """A Playwright browser for the tests of a file; while it runs, no other event loop can in this thread."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -51,7 +51,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def modules(chromium: Any) -> Iterator[Any]:
     """An empty page that can import the scripts of ``annotation/web`` from ``/static``; no server, no study."""
     context = chromium.new_context()
@@ -106,7 +106,7 @@ class Visitor:
     def sign_in(self, alias: str, path: str = "/", page: Any = None) -> Any:
         """Opens the sign-in link of a person, then ``path`` if the link does not lead there."""
         page = page or self.page()
-        page.goto(self.server.link_for(alias))
+        page.goto(self.server.link_for(alias), wait_until="commit")  # the page goes on by itself
         page.wait_for_url(lambda url: "#t=" not in url and not url.endswith("/login"))
         if path != "/":
             page.goto(self.server.url + path)
