@@ -30,9 +30,16 @@ def serve(
 ) -> None:
     """Serve the labelling pages of a study until Ctrl+C. Only this machine can connect unless you say otherwise."""
     from annotation.people import sign_in_link
-    from annotation.server.addresses import chosen_address
-    from annotation.server.owner import owner_token
-    from annotation.server.running import run_server
+
+    try:
+        from annotation.server.addresses import chosen_address
+        from annotation.server.owner import owner_token
+        from annotation.server.running import run_server
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the labelling pages need {error.name}, which is not installed here",
+            hint="pip install 'dabench[annotate]'",
+        ) from error
     from annotation.store.lock import serving
     from annotation.study import Study
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from annotation_studies import make_study
@@ -211,3 +213,12 @@ def test_serve_says_what_a_network_means(folder, started):
         with pytest.raises(UsageError):
             run("serve", folder, *refused)
     assert len(started) == 2
+
+
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
+def test_without_the_packages_of_the_extra_it_says_how_to_get_them(tmp_path, package):
+    code = f"import sys; sys.modules[{package!r}] = None; from dabench.cli import main; main()"
+    command = [sys.executable, "-c", code, "annotate", "serve", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"need {package}" in done.stderr and "pip install 'dabench[annotate]'" in done.stderr
