@@ -204,6 +204,7 @@ def _place(page: Any) -> None:
 def _pictures(page: Any) -> None:
     page.wait_for_selector("#placed tbody tr")
     page.wait_for_function("() => [...document.querySelectorAll('.tile img')].every((one) => one.complete)")
+    page.evaluate("() => Promise.all([...document.querySelectorAll('.tile img')].map((one) => one.decode()))")
 
 
 def _people(page: Any) -> None:

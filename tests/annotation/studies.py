@@ -28,6 +28,17 @@ MODELS = ("near-sighted", "steady", "contrarian")
 START = 1_800_000_000_000
 PLAIN = {"gold_share": 0.0, "repeat_share": 0.0}
 """Settings without hidden tasks."""
+# How an upright picture is stored under each EXIF orientation (TIFF 6.0, tag 274), written with NumPy alone.
+STORED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: a.transpose(1, 0, 2)[::-1],
+    7: lambda a: a.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda a: a.transpose(1, 0, 2)[:, ::-1],
+}
 
 
 class Clock:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from annotation_studies import STORED
 from PIL import Image as PillowImage
 from PIL import ImageCms
 
@@ -34,19 +35,6 @@ def pixels(folder: Path, file: str) -> np.ndarray:
     with PillowImage.open(folder / file) as picture:
         assert picture.mode == "RGB"
         return np.asarray(picture)
-
-
-# How an upright picture is stored under each EXIF orientation (TIFF 6.0, tag 274), written with NumPy alone.
-STORED = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.transpose(1, 0, 2),
-    6: lambda a: a.transpose(1, 0, 2)[::-1],
-    7: lambda a: a.transpose(1, 0, 2)[::-1, ::-1],
-    8: lambda a: a.transpose(1, 0, 2)[:, ::-1],
-}
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])

@@ -5,23 +5,13 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from annotation_studies import STORED
 from PIL import Image
 
 from annotation.canonical import write_canonical
 from annotation.settings import ProjectSettings
 
 HEIGHT, WIDTH = 120, 200
-# How an upright picture is stored under each orientation (TIFF 6.0, tag 274).
-STORED = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.transpose(1, 0, 2),
-    6: lambda a: a.transpose(1, 0, 2)[::-1],
-    7: lambda a: a.transpose(1, 0, 2)[::-1, ::-1],
-    8: lambda a: a.transpose(1, 0, 2)[:, ::-1],
-}
 CENTRE = """(name) => { const c = document.getElementById(name);
     return [...c.getContext('2d').getImageData(c.width >> 1, c.height >> 1, 1, 1).data].slice(0, 3); }"""
 
