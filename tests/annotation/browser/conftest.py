@@ -181,8 +181,13 @@ class Labelling:
     def press(self, key: str) -> str:
         return self.then(lambda: self.page.keyboard.press(key))
 
-    def saved(self) -> None:
+    def saved(self, answers: int = 0) -> None:
+        """Waits until the page says so, and the server has as many answers."""
         self.page.wait_for_selector("#save[data-state='saved']")
+        for _ in range(200):
+            if len(self.responses()) >= answers:
+                return
+            self.page.wait_for_timeout(50)
 
     def finish(self) -> None:
         """Waits until nothing is left to answer."""

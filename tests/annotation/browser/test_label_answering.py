@@ -155,9 +155,11 @@ def test_a_confidence_step_belongs_to_the_answer(new_study, label):
     page.wait_for_selector("#sure-dialog", state="hidden")
     assert work.ready() == first
     page.keyboard.press("2")
+    page.wait_for_selector("#sure-dialog[open]")
     work.press("3")
+    work.saved(1)
     work.press("e")
-    work.saved()
+    work.saved(2)
     assert [(row["shown"], row["confidence"]) for row in work.responses()] == [("second", "definitely"), ("equal", "")]
 
 
