@@ -91,6 +91,17 @@ class Watch:
             self.troubles.append(f"request to another place: {request.url}")
 
 
+def go(page: Any, url: str) -> None:
+    """Opens a page that goes on to another by itself, which the browser may report as an aborted navigation."""
+    from playwright.sync_api import Error
+
+    try:
+        page.goto(url, wait_until="commit")
+    except Error as error:
+        if "ERR_ABORTED" not in str(error):
+            raise
+
+
 class Visitor:
     """A browser context of one person: own cookies, own storage."""
 
@@ -106,7 +117,7 @@ class Visitor:
     def sign_in(self, alias: str, path: str = "/", page: Any = None) -> Any:
         """Opens the sign-in link of a person, then ``path`` if the link does not lead there."""
         page = page or self.page()
-        page.goto(self.server.link_for(alias), wait_until="commit")  # the page goes on by itself
+        go(page, self.server.link_for(alias))
         page.wait_for_url(lambda url: "#t=" not in url and not url.endswith("/login"))
         if path != "/":
             page.goto(self.server.url + path)
@@ -235,6 +246,12 @@ def label(serve: Callable[..., Any], visit: Callable[..., Visitor]) -> Callable[
 def server(request: pytest.FixtureRequest, new_study: Callable[..., Study], serve: Callable[..., Any]) -> Any:
     """A server of a small study; its parameter, if there is one, holds options of ``make_study``."""
     return serve(new_study(**getattr(request, "param", {})))
+
+
+@pytest.fixture
+def follow() -> Callable[[Any, str], None]:
+    """``follow(page, url)``: :func:`go`."""
+    return go
 
 
 @pytest.fixture
