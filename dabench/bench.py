@@ -65,6 +65,32 @@ def picture(height: int, width: int, seed: int = 0) -> Image:
     return (127 + 90 * waves + rng.normal(0, 12, (height, width, 3))).clip(0, 255).astype(np.uint8)
 
 
+class PeakMemory:
+    """Peak memory from now on: of the GPU, or of this process where Linux tells it."""
+
+    def __init__(self, device: str) -> None:
+        self._torch: Any = sys.modules.get("torch") if device.startswith("cuda") else None
+        self._device = device
+        if self._torch is not None:
+            self._torch.cuda.reset_peak_memory_stats(device)
+            return
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # resets the process's peak; proc(5)
+            self._knows = True
+        except OSError:
+            self._knows = False
+
+    def peak_mib(self) -> float | None:
+        """In MiB; None where the system does not tell."""
+        if self._torch is not None:
+            return float(self._torch.cuda.max_memory_allocated(self._device)) / 2**20
+        if not self._knows:
+            return None
+        status = Path("/proc/self/status").read_text()
+        [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) / 1024
+
+
 def measure(
     model: DepthModel,
     *,
@@ -73,6 +99,7 @@ def measure(
     batch_size: int = 1,
     seconds: float = 5.0,
     clock: Callable[[], float] = time.perf_counter,
+    memory: Callable[[str], PeakMemory] = PeakMemory,
 ) -> Timing:
     """Time a model on pictures of one size.
 
@@ -81,6 +108,7 @@ def measure(
         batch_size: pictures a call.
         seconds: how long calls are timed; at least five are, and at most a thousand.
         clock: seconds that go on.
+        memory: given the model's device, begins to watch its memory.
 
     Raises:
         UsageError: a size or a time that is not positive.
@@ -100,12 +128,12 @@ def measure(
 
     first = call()
     _warm_up(call, WARM_UP_SHARE * seconds)
-    memory = _Memory(str(getattr(model, "device", "cpu")))
+    watched = memory(str(getattr(model, "device", "cpu")))
     times: list[float] = []
     while len(times) < LEAST_CALLS or (sum(times) < seconds and len(times) < MOST_CALLS):
         times.append(call())
     p10, median, p90 = (float(q) for q in np.quantile(times, (0.1, 0.5, 0.9)))
-    peak = memory.peak_mib()
+    peak = watched.peak_mib()
     rate = batch_size / median if median else math.inf
     return Timing(height, width, batch_size, len(times), first, median, p10, p90, rate, peak)
 
@@ -121,31 +149,6 @@ def _warm_up(call: Callable[[], float], seconds: float) -> None:
             return
         if sum(times) >= 10 * seconds and len(times) >= WARM_UP_CALLS:
             return
-
-
-class _Memory:
-    """Peak memory from now on: of the GPU, or of this process where Linux tells it."""
-
-    def __init__(self, device: str) -> None:
-        self._torch: Any = sys.modules.get("torch") if device.startswith("cuda") else None
-        self._device = device
-        if self._torch is not None:
-            self._torch.cuda.reset_peak_memory_stats(device)
-            return
-        try:
-            Path("/proc/self/clear_refs").write_text("5")  # resets the process's peak; proc(5)
-            self._knows = True
-        except OSError:
-            self._knows = False
-
-    def peak_mib(self) -> float | None:
-        if self._torch is not None:
-            return float(self._torch.cuda.max_memory_allocated(self._device)) / 2**20
-        if not self._knows:
-            return None
-        status = Path("/proc/self/status").read_text()
-        [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-        return int(line.split()[1]) / 1024
 
 
 def card_of(model: DepthModel, timings: Sequence[Timing], settings: Json) -> Json:
