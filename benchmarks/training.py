@@ -1,7 +1,7 @@
 """Speed of a training step: ours against the released metric script's step on the official structure.
 
     python benchmarks/training.py [--encoder small] [--size 518] [--batch 2] [--threads 2] [--rounds 5] [--device cpu]
-        [--precision fp32]
+        [--precision fp32] [--compile]
 
 Both run the recipe of the released script (SiLog over the batch, AdamW with two rates, poly decay, no clipping) on the
 same random weights, images and depth. The script's side has plain attention, the parameters that no forward pass
@@ -33,7 +33,7 @@ from model_zoo.depth_anything_v2.model import DepthAnythingV2
 from model_zoo.depth_anything_v2.training.distributed import World
 from model_zoo.depth_anything_v2.training.feed import Batch
 from model_zoo.depth_anything_v2.training.gradients import Gradients
-from model_zoo.depth_anything_v2.training.network import TrainedNetwork
+from model_zoo.depth_anything_v2.training.network import TrainedNetwork, compile_network
 from model_zoo.depth_anything_v2.training.objectives import Objective
 from model_zoo.depth_anything_v2.training.optim import make_optimisers, set_rates
 from model_zoo.depth_anything_v2.training.recipe import load_recipe
@@ -84,14 +84,18 @@ def official_step(state: dict[str, Tensor], size: official_reference.Size, batch
     return step
 
 
-def our_step(state: dict[str, Tensor], encoder: str, batch: Batch, threads: int, precision: str) -> Callable[[], float]:
+def our_step(
+    state: dict[str, Tensor], encoder: str, batch: Batch, threads: int, precision: str, compiled: bool
+) -> Callable[[], float]:
     """What a run of the recipe does with a batch; returns its loss."""
     device = batch.images.device
     recipe = load_recipe("metric-hypersim-small")
     network = DepthAnythingV2(CONFIGS[encoder].metric(MAX_DEPTH))
     network.load_state_dict(state, strict=False)
+    if compiled:
+        compile_network(network)
     model = TrainedNetwork(network.to(device), precision)
-    pieces = min(threads, len(batch)) if device.type == "cpu" else 1
+    pieces = min(threads, len(batch)) if device.type == "cpu" and not compiled else 1
     objective = Objective(recipe.loss, max_depth=MAX_DEPTH)
     gradients = Gradients(model, objective, World(0, 1, 0, device), precision=precision, threads=pieces)
     optimisers = make_optimisers(network, recipe.optim, muon_parts=pieces)
@@ -140,6 +144,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="ours; the script's is fp32")
+    parser.add_argument("--compile", action="store_true", help="ours with run.compile = true")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     device = torch.device(arguments.device)
@@ -152,7 +157,7 @@ def main() -> int:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=0, world_size=1)
         try:
             script = official_step(state, size, batch)
-            ours = our_step(state, arguments.encoder, batch, arguments.threads, arguments.precision)
+            ours = our_step(state, arguments.encoder, batch, arguments.threads, arguments.precision, arguments.compile)
             for number in range(3):
                 expected, found = script(), ours()
                 print(f"loss of step {number}: {expected:.6f} the script's, {found:.6f} ours")

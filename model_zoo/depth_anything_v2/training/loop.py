@@ -35,7 +35,7 @@ from .export import close, export, first_images, gather_network, picture
 from .feed import Batch, Feed, feed_settings
 from .gradients import Gradients, StepLoss
 from .interrupt import stopped_by_signals
-from .network import TrainedNetwork
+from .network import TrainedNetwork, compile_network
 from .objectives import LossSettings, Objective
 from .optim import Average, make_optimisers, set_rates, states_by_name
 from .recipe import Recipe, SetChoice
@@ -130,9 +130,7 @@ class Trainer:
         encoder = self.network.pretrained
         encoder.set_grad_checkpointing(run.activation_checkpointing)
         if run.compile:
-            for block in encoder.blocks:
-                block.compile()
-            self.network.depth_head.compile()
+            compile_network(self.network)
         aligned = recipe.loss.feature_weight > 0
         self.frozen = frozen_encoder(recipe, data_root).to(world.device) if aligned else None
         wrapped = TrainedNetwork(self.network, run.precision, features=aligned)

@@ -73,6 +73,13 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     return torch.autocast(device.type, dtype=HALF[precision])
 
 
+def compile_network(network: DepthAnythingV2) -> None:
+    """Compile the encoder's blocks and the decoder, each on its own, in place."""
+    for block in network.pretrained.blocks:
+        block.compile()
+    network.depth_head.compile()
+
+
 @torch.no_grad()
 def close_output_at(network: DepthAnythingV2, low: float, high: float) -> None:
     """Put the last ReLU back in place of `open_output`'s identity, in place.
