@@ -67,7 +67,7 @@ def resolve_weights(
         DownloadError: the file is neither cached nor obtainable, or its content is not the expected one.
     """
     if checkpoint is not None:
-        return _given(checkpoint)
+        return given_file(checkpoint)
     if entry.status == "bundled":
         return _bundled(entry)
     if not entry.source or not entry.file:
@@ -102,7 +102,8 @@ def download_weights(entry: ModelEntry, *, cache_dir: Path | None = None, notify
     return _transfer(entry, cache, revision, pins, notify)
 
 
-def _given(path: Path) -> WeightFile:
+def given_file(path: Path) -> WeightFile:
+    """A weight file of the user's own. Raises CheckpointError when it cannot be read."""
     if not path.exists():
         raise CheckpointError(f"checkpoint {path} does not exist")
     if not path.is_file():

@@ -16,6 +16,9 @@ from typer.testing import CliRunner
 
 import dabench.cli
 from dabench.errors import DabenchError
+from model_zoo.depth_anything_v2.checkpoint import save_state
+from model_zoo.depth_anything_v2.config import CONFIGS
+from model_zoo.depth_anything_v2.model import DepthAnythingV2
 from model_zoo.depth_anything_v2.training.pseudo_label.store import LabelStore, read_summary
 from model_zoo.depth_anything_v2.training.pseudo_labelled import PseudoLabelled
 
@@ -135,6 +138,25 @@ def test_a_flagged_shard_does_not_end_the_others_under_torchrun(tmp_path: Path) 
     status = LabelStore(out).status()
     assert (status.done, status.flagged, status.claimed) == (("set-000000", "set-000001"), ("set-000000",), ())
     assert read_summary(out / "set-000001.tar").labelled == 80
+
+
+@pytest.mark.slow
+def test_a_checkpoint_says_itself_what_it_is(tmp_path: Path) -> None:
+    images, out = write_images(tmp_path / "set", 1), tmp_path / "labels"
+    save_state(DepthAnythingV2(CONFIGS["tiny"].metric(20.0)), tmp_path / "metric.safetensors")
+    save_state(DepthAnythingV2(CONFIGS["tiny"]), tmp_path / "mine.safetensors")
+    command = ("--images", images, "--out", out, "--device", "cpu", "--checkpoint")
+    plan = run(*command, tmp_path / "mine.safetensors", "--dry-run")
+    assert "teacher mine, weights " in plan and "short side 168 px" in plan and not out.exists()
+    for also in ((), ("--dry-run",)):
+        with pytest.raises(DabenchError, match=r"no\.safetensors does not exist"):
+            run(*command, tmp_path / "no.safetensors", *also)
+    with pytest.raises(DabenchError, match="metric"):
+        run(*command, tmp_path / "metric.safetensors")
+    assert not out.exists()
+    assert "shards done now 1 of 1" in run(*command, tmp_path / "mine.safetensors")
+    teacher = LabelStore(out).manifest()["teacher"]
+    assert teacher["name"] == "mine" and f"weights {teacher['weights_sha256'][:12]}" in plan
 
 
 def test_wrong_calls(tmp_path: Path) -> None:

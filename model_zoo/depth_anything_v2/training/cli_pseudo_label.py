@@ -38,7 +38,9 @@ def pseudo_label(
     model: Annotated[
         str | None, typer.Option("-m", "--model", help="The teacher, a relative Depth Anything V2.", show_default=False)
     ] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Weight file to use instead of the catalogued one.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weight file to use instead of the catalogued one, or without --model.")
+    ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Images in a virtual shard of a folder.")] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Images computed at once on an accelerator.")] = 16,
     precision: Annotated[str, typer.Option(help="fp32, bf16 or fp16.")] = "fp32",
@@ -78,22 +80,24 @@ def pseudo_label(
     paths = [*(images or []), *(more or [])]
     if not paths and not status:
         raise UsageError("no images are given", hint="--images DIR, or --images SHARD.tar [SHARD.tar...]")
-    if model is None and not status:
-        raise UsageError("no teacher is given", hint="--model depth-anything-v2-large, or another relative one")
+    if model is None and checkpoint is None and not status:
+        raise UsageError(
+            "no teacher is given",
+            hint="--model depth-anything-v2-large, or another relative one; or --checkpoint FILE of your own",
+        )
     cache = out / ".index" if out.is_dir() or not (dry_run or status) else None
     shards = find_shards(paths, shard_size=shard_size, cache=cache)
     if status:
         raise typer.Exit(_show_status(out, shards, lease))
-    assert model is not None
     if dry_run:
-        _show_plan(out, shards, model, input_size)
+        _show_plan(out, shards, model, checkpoint, input_size)
         return
 
     from .pseudo_label.teacher import load_teacher
     from .pseudo_label.worker import LabelOptions, label_shards
 
     stderr = _console(stderr=True)
-    with stderr.status(f"loading {model}"):
+    with stderr.status(f"loading {model or checkpoint}"):
         teacher = load_teacher(
             model,
             checkpoint=checkpoint,
@@ -208,13 +212,13 @@ def _show_status(out: Path, shards: Sequence[ImageShard], lease: float) -> int:
     return int(bool(state.failed or state.flagged))
 
 
-def _show_plan(out: Path, shards: Sequence[ImageShard], model: str, input_size: int | None) -> None:
-    from dabench.registry import models
-
-    from .pseudo_label.plan import label_bytes, teacher_size
+def _show_plan(
+    out: Path, shards: Sequence[ImageShard], model: str | None, checkpoint: Path | None, input_size: int | None
+) -> None:
+    from .pseudo_label.plan import label_bytes, planned_teacher
     from .pseudo_label.store import LabelStore
 
-    entry = models().get(model)
+    teacher = planned_teacher(model, checkpoint, input_size)
     sample = shards if len(shards) <= SAMPLED_SHARDS else shards[:SAMPLED_SHARDS]
     counted = 0
     for shard in sample:
@@ -224,13 +228,14 @@ def _show_plan(out: Path, shards: Sequence[ImageShard], model: str, input_size: 
             _console(stderr=True).print(f"failed: shard {shard.name}: {error}", markup=False)
     about = "" if len(sample) == len(shards) else "about "
     count = counted * len(shards) // max(1, len(sample))
-    side = teacher_size(entry, input_size)
     store = LabelStore(out)
     table = _table("plan", out)
-    table.add_row("teacher", f"{model}, weights {(entry.sha256 or 'unknown')[:12]}, short side {side} px")
+    table.add_row("teacher", f"{teacher.name}, weights {teacher.weights[:12]}, short side {teacher.side} px")
     table.add_row("shards", f"{len(shards)}, of which {sum(store.done(shard.name) for shard in shards)} are done")
     table.add_row("images", f"{about}{count}")
-    table.add_row("labels", f"at most {label_bytes(count, side) / 1e9:.3g} GB (16 bits a pixel, before compression)")
+    table.add_row(
+        "labels", f"at most {label_bytes(count, teacher.side) / 1e9:.3g} GB (16 bits a pixel, before compression)"
+    )
     _console(stderr=False).print(table)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from dabench.errors import UsageError
-from dabench.types import ModelEntry
+from dabench.registry import models
+from model_zoo.hub import given_file
 
 from ...config import CONFIGS
 
@@ -11,16 +15,34 @@ MEAN_ASPECT = 1.37
 """Long over short side of typical photographs, between 4:3 and 3:2."""
 
 
-def teacher_size(entry: ModelEntry, input_size: int | None) -> int:
-    """Short side in pixels of the labels that a catalogued model gives.
+@dataclass(frozen=True)
+class PlannedTeacher:
+    """Its name, the SHA-256 of its weights or "unknown", and the short side of its labels in pixels."""
+
+    name: str
+    weights: str
+    side: int
+
+
+def planned_teacher(name: str | None, checkpoint: Path | None, input_size: int | None) -> PlannedTeacher:
+    """The teacher of a catalogue name, of a checkpoint, or of both, as `teacher.load_teacher` takes them.
 
     Raises:
         UsageError: it is no Depth Anything V2 network.
+        CheckpointError: the checkpoint is absent, or, where no name says what it is, no such network.
     """
-    config = CONFIGS.get(entry.options.get("config", ""))
-    if config is None:
-        raise UsageError(f"'{entry.name}' is no Depth Anything V2 network, and cannot label")
-    return config.input_size if input_size is None else input_size
+    weights = None if checkpoint is None else given_file(checkpoint).sha256
+    if name is None:
+        from ...checkpoint import load_state
+
+        assert checkpoint is not None
+        name, size = checkpoint.stem, load_state(checkpoint).encoder
+    else:
+        entry = models().get(name)
+        weights, size = weights or entry.sha256, entry.options.get("config", "")
+    if size not in CONFIGS:
+        raise UsageError(f"'{name}' is no Depth Anything V2 network, and cannot label")
+    return PlannedTeacher(name, weights or "unknown", CONFIGS[size].input_size if input_size is None else input_size)
 
 
 def label_bytes(images: int, side: int) -> int:

@@ -16,12 +16,12 @@ from torch import Tensor
 from dabench.errors import ModelError, UsageError
 from dabench.registry import models
 from model_zoo.depth_anything_v2.checkpoint import build, load_state
-from model_zoo.depth_anything_v2.config import CONFIGS
+from model_zoo.depth_anything_v2.config import CONFIGS, DepthAnythingV2Config
 from model_zoo.depth_anything_v2.inference import InferenceNetwork
 from model_zoo.depth_anything_v2.model import DepthAnythingV2
 from model_zoo.depth_anything_v2.predictor import resolve_device, resolve_precision
 from model_zoo.depth_anything_v2.preprocess import check_image, check_input_size, prepare
-from model_zoo.hub import resolve_weights
+from model_zoo.hub import given_file, resolve_weights
 
 FACTORY = "model_zoo.depth_anything_v2.factory:load"
 
@@ -130,7 +130,7 @@ class Teacher:
 
 
 def load_teacher(
-    name: str,
+    name: str | None,
     *,
     checkpoint: Path | None = None,
     input_size: int | None = None,
@@ -140,23 +140,34 @@ def load_teacher(
 ) -> Teacher:
     """The teacher of a catalogue name, or of `checkpoint` with the size that the name says.
 
+    Without a name `checkpoint` says itself what it is, and its file's name is the teacher's.
+
     Raises:
         UnknownNameError, UsageError: no such model, or not a relative Depth Anything V2.
         CheckpointError, DownloadError: the weights cannot be had.
     """
-    entry = models().get(name)
-    config = CONFIGS.get(entry.options.get("config", ""))
-    if entry.factory != FACTORY or config is None or entry.options.get("max_depth") is not None:
-        relative = [row for row in models() if models().get(row).options.get("config") and "metric" not in row]
-        raise UsageError(
-            f"'{name}' is no relative Depth Anything V2, and cannot label", hint=f"choose {', '.join(relative)}"
-        )
-    if entry.status == "published-only" and checkpoint is None:
-        raise ModelError(f"model '{name}' has published numbers only", hint=entry.reason)
     resolve_precision(precision, resolve_device(device))
-    weights = resolve_weights(entry, checkpoint)
+    config: DepthAnythingV2Config | None
+    if name is None:
+        if checkpoint is None:
+            raise UsageError("neither a model nor a checkpoint is given")
+        weights = given_file(checkpoint)
+        state = load_state(weights.path, sha256=weights.sha256)
+        name, config = checkpoint.stem, CONFIGS[state.encoder]
+    else:
+        entry = models().get(name)
+        config = CONFIGS.get(entry.options.get("config", ""))
+        if entry.factory != FACTORY or config is None or entry.options.get("max_depth") is not None:
+            relative = [row for row in models() if models().get(row).options.get("config") and "metric" not in row]
+            raise UsageError(
+                f"'{name}' is no relative Depth Anything V2, and cannot label", hint=f"choose {', '.join(relative)}"
+            )
+        if entry.status == "published-only" and checkpoint is None:
+            raise ModelError(f"model '{name}' has published numbers only", hint=entry.reason)
+        weights = resolve_weights(entry, checkpoint)
+        state = load_state(weights.path, sha256=weights.sha256)
     return Teacher.of_network(
-        build(load_state(weights.path, sha256=weights.sha256), config),
+        build(state, config),
         name=name,
         weights_sha256=weights.sha256,
         input_size=input_size,
