@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+import trustme
 from annotation_live_server import live_server
 from annotation_studies import make_study
 from fastapi import FastAPI
@@ -27,27 +28,19 @@ from annotation.server.addresses import chosen_address
 from annotation.server.running import run_server
 from dabench.errors import UsageError
 
-CERTIFICATE = """\
------BEGIN CERTIFICATE-----
-MIIBgDCCASWgAwIBAgIUMB1qvA7bu2chxwVME++uxfbVJTQwCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJMTI3LjAuMC4xMCAXDTI2MTEyNDIzMTkzOFoYDzIxMjYxMDMx
-MjMxOTM4WjAUMRIwEAYDVQQDDAkxMjcuMC4wLjEwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAASpqa20HLAfJit1y3Mh2oW2mZw7Hc024UJ+BJUzO7md0KgO0jyAMSUS
-HfGIDi4Tymkjc+lsOlh4lH15AFRh9Vb6o1MwUTAdBgNVHQ4EFgQUEhqAS7YWb0T3
-9uH2/lp9weg32s4wHwYDVR0jBBgwFoAUEhqAS7YWb0T39uH2/lp9weg32s4wDwYD
-VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEA56vdpQx7N9kf1/WEJP+6
-7kOCwC1yGT/DlZjF/BJ1oc0CIQCqOPNpesB/jg//gkEDD2S/29SRPi1DFsVctwZF
-Tn2NQQ==
------END CERTIFICATE-----
-"""
-KEY = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgTKT8NjHRxH0mKZE4
-1p0kJfhJj9rFeQ7/s3gamnVNZv+hRANCAASpqa20HLAfJit1y3Mh2oW2mZw7Hc02
-4UJ+BJUzO7md0KgO0jyAMSUSHfGIDi4Tymkjc+lsOlh4lH15AFRh9Vb6
------END PRIVATE KEY-----
-"""
-"""Of 127.0.0.1, for these tests and for nothing else."""
+
+@pytest.fixture(scope="module")
+def issuer() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def files(issuer, tmp_path) -> dict[str, Path]:
+    """A certificate of 127.0.0.1 and its key."""
+    found, issued = {name: tmp_path / name for name in ("cert.pem", "key.pem")}, issuer.issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(found["cert.pem"])
+    issued.private_key_pem.write_to_path(found["key.pem"])
+    return found
 
 
 def test_a_connection_that_sends_no_head_is_closed(study, monkeypatch):
@@ -116,16 +109,14 @@ def test_the_framework_sends_no_traces(study, monkeypatch):
 
 
 @pytest.mark.parametrize("spoilt", ["cert.pem", "key.pem"])
-def test_a_certificate_that_cannot_be_read_is_named(study, tmp_path, spoilt):
-    files = {"cert.pem": CERTIFICATE, "key.pem": KEY}
-    for name, text in files.items():
-        (tmp_path / name).write_text("nothing" if name == spoilt else text)
+def test_a_certificate_that_cannot_be_read_is_named(study, files, spoilt):
+    files[spoilt].write_text("nothing")
     address = chosen_address(port=0, secure=True)
     with pytest.raises(UsageError, match="certificate or key"):
-        run_server(study, address, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
-    (tmp_path / spoilt).unlink()
+        run_server(study, address, certificate=files["cert.pem"], key=files["key.pem"])
+    files[spoilt].unlink()
     with pytest.raises(UsageError, match="certificate or key"):
-        run_server(study, address, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
+        run_server(study, address, certificate=files["cert.pem"], key=files["key.pem"])
 
 
 def test_an_address_of_another_machine_is_refused(study):
@@ -134,15 +125,13 @@ def test_an_address_of_another_machine_is_refused(study):
         run_server(study, address)
 
 
-def test_https_and_a_request_that_runs_when_the_server_is_stopped(study, tmp_path, monkeypatch):
+def test_https_and_a_request_that_runs_when_the_server_is_stopped(study, issuer, files, monkeypatch):
     """The signal comes while the body of a change is on its way; the change is still made."""
-    (tmp_path / "cert.pem").write_text(CERTIFICATE)
-    (tmp_path / "key.pem").write_text(KEY)
     token, replies, urls = new_token(study, "ann"), [], []
 
     def use(url: str) -> None:
-        trust = ssl.create_default_context(cadata=CERTIFICATE)
-        trust.check_hostname = False
+        trust = ssl.create_default_context()
+        issuer.configure_trust(trust)
         place = url.removeprefix("https://")
         connection = http.client.HTTPSConnection(place, context=trust, timeout=20)
         headers = {"Origin": url, "Content-Type": "application/json", "Host": place}
@@ -170,7 +159,7 @@ def test_https_and_a_request_that_runs_when_the_server_is_stopped(study, tmp_pat
         threading.Thread(target=use, args=(url,), daemon=True).start()
 
     address = chosen_address("127.0.0.1", 0, secure=True)
-    run_server(study, address, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem", on_bound=bound)
+    run_server(study, address, certificate=files["cert.pem"], key=files["key.pem"], on_bound=bound)
     assert urls[0].startswith("https://127.0.0.1:") and replies == [(200, True), 200]
     assert json.loads(study.store.one("SELECT keys FROM people WHERE alias = 'ann'")["keys"]) == {"first": "KeyQ"}
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "as it was before"
