@@ -29,6 +29,9 @@ COARSE_SHARE = 0.05
 BUNDLED = ("depth-anything-v2-tiny", "09ccc94f63b3ff4bd3e4b31785d293974e3137479d0b3c83a45b3f836ed9d879")
 """The bundled network that a short study goes on from, and the SHA-256 of its weights."""
 
+BUNDLED_COMMIT = "1776900"
+"""Which brought these weights into the package."""
+
 FROM_BUNDLED = ('model.start="file"', 'model.load="all"', f'model.weights="bundled-{BUNDLED[1][:8]}.safetensors"')
 """Settings of a start that is not from random weights."""
 

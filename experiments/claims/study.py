@@ -35,6 +35,7 @@ from model_zoo.depth_anything_v2.training.starting import config_of
 
 from .arms import (
     BUNDLED,
+    BUNDLED_COMMIT,
     TEACHER,
     Arm,
     Budget,
@@ -203,19 +204,26 @@ def _carry_out(jobs: Sequence[_Job], pool: Executor, say: Say) -> list[str]:
 
 
 def _bring_bundled(data: Path) -> None:
-    """Copy the bundled network to where recipes look for it. Raises CheckpointError if it is another by now."""
+    """Copy the bundled network to where recipes look for it, unless it is there.
+
+    Raises CheckpointError if neither that file nor the package's is the network that the study goes on from.
+    """
     from dabench.registry import models
-    from model_zoo.hub import resolve_weights
+    from model_zoo.hub import file_sha256, resolve_weights
 
     name, sha256 = BUNDLED
+    target = data / f"bundled-{sha256[:8]}.safetensors"
+    if target.is_file() and file_sha256(target) == sha256:
+        return
     weights = resolve_weights(models().get(name))
     if weights.sha256 != sha256:
         raise CheckpointError(
             f"{weights.path} is not the network that this study goes on from: SHA-256 {weights.sha256[:12]}, "
             f"not {sha256[:12]}",
-            hint="take it from the commit that wrote the results, or set BUNDLED in arms.py and run the study anew",
+            hint=f"take it from an earlier commit: `git show {BUNDLED_COMMIT}:model_zoo/weights/{weights.path.name} > "
+            f"{target}`; or set BUNDLED in arms.py and run the study anew",
         )
-    shutil.copyfile(weights.path, data / f"bundled-{sha256[:8]}.safetensors")
+    shutil.copyfile(weights.path, target)
 
 
 def _start_worker() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dabench.errors import DabenchError, RecordError, UnknownNameError
+from dabench.errors import CheckpointError, DabenchError, RecordError, UnknownNameError
 from experiments.claims import page, run, study
 from experiments.claims.arms import ARMS, BUDGETS, TEACHER, arms_of, chosen, start_of
 from experiments.claims.measure import HIGHER_IS_BETTER
@@ -139,3 +140,19 @@ def test_the_page_says_what_the_results_say() -> None:
     links = set(re.findall(r"!\[[^]]*]\(([^)]+)\)", text))
     assert all((places.page / link).is_file() for link in links)
     assert sum((places.page / link).stat().st_size for link in links) < LARGEST_PAGE
+
+
+def test_a_start_that_is_no_longer_bundled_is_taken_from_where_it_was_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = hashlib.sha256(b"earlier weights").hexdigest()
+    monkeypatch.setattr(study, "BUNDLED", ("depth-anything-v2-tiny", earlier))
+    target = tmp_path / f"bundled-{earlier[:8]}.safetensors"
+    with pytest.raises(CheckpointError, match="is not the network that this study goes on from") as caught:
+        study._bring_bundled(tmp_path)
+    assert f"git show {study.BUNDLED_COMMIT}:" in str(caught.value.hint) and str(target) in str(caught.value.hint)
+    target.write_bytes(b"earlier weights")
+    study._bring_bundled(tmp_path)
+    target.write_bytes(b"others")
+    with pytest.raises(CheckpointError):
+        study._bring_bundled(tmp_path)
